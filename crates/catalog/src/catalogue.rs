@@ -198,6 +198,9 @@ impl Default for Catalogue {
     }
 }
 
+/// So many addresses of a server that others have are told.
+const SHARED_MAX: usize = 10;
+
 impl Catalogue {
     /// The digest covers every server, its environment, and every definition with its classification.
     pub fn new(servers: BTreeMap<ServerName, impl Into<Arc<ServerEntry>>>) -> Self {
@@ -228,6 +231,32 @@ impl Catalogue {
     pub fn entry(&self, name: &ServerName) -> Option<&Arc<ServerEntry>> {
         self.servers.get(name)
     }
+    /// Addresses of this server that others offer, too, all as they were accepted: whoever reads one and does not say whose is
+    /// refused. A sentence each, which says how to end that.
+    pub fn shared_addresses(&self, server: &ServerName) -> Vec<String> {
+        let Some(own) = self.servers.get(server) else { return Vec::new() };
+        let kinds = [ItemKind::Resource, ItemKind::ResourceTemplate];
+        let addresses = kinds.into_iter().flat_map(|kind| own.of_kind(kind));
+        let sentence = |item: &Item| {
+            let (kind, name) = (item.definition.kind(), item.definition.name());
+            let others = self
+                .servers
+                .iter()
+                .filter(|(other, entry)| *other != server && entry.item(kind, name).is_some());
+            let others: Vec<String> = others.map(|(other, _)| format!("`{other}`")).collect();
+            let called = crate::drift::called(&decision::Item { kind, name: name.to_owned() });
+            (!others.is_empty()).then(|| {
+                format!(
+                    "`{called}` was accepted of {} as well, so whoever reads it at `/mcp` is refused (`item-ambiguous`): refuse it \
+                     of the one that is not meant (`callgate registry reject {server} '{called}'`, or the same of the other), or \
+                     have clients read it at `/s/{server}/mcp`",
+                    others.join(" and ")
+                )
+            })
+        };
+        addresses.filter_map(sentence).take(SHARED_MAX).collect()
+    }
+
     pub fn item(&self, server: &ServerName, kind: ItemKind, name: &str) -> Option<&Item> {
         self.servers.get(server)?.item(kind, name)
     }

@@ -36,17 +36,42 @@ impl Unpinned {
             false => raw.clone(),
         };
         let name = match named(kind, raw) {
-            Some(name) if name.chars().nth(SHOWN_CHARS).is_some() => {
-                let whole = Digest::of(name.as_bytes()).to_string();
-                let print: String = whole.chars().skip("sha256:".len()).take(8).collect();
-                format!("{}… #{print}", escaped(&name))
-            }
             Some(name) if name.is_empty() => "(empty)".to_owned(),
-            Some(name) => escaped(&name),
+            Some(name) => shown(&name),
             None => "(no name)".to_owned(),
         };
         Self { item: Item { kind, name: name + MARK }, digest, raw: kept, because }
     }
+}
+
+impl Unpinned {
+    /// What stands in for an element that has the name of another before it in the same list, which is the one that counts.
+    /// `digest` is that of its definition.
+    pub fn twin(item: &Item, raw: &Bytes, digest: Digest) -> Self {
+        let name = shown(&item.name);
+        let because = twice(&name, digest);
+        let digest = digest_of_twin(item.kind, raw);
+        Self { item: Item { kind: item.kind, name: name + MARK }, digest, raw: raw.clone(), because }
+    }
+}
+
+fn twice(name: &str, digest: Digest) -> String {
+    format!("`{name}` is listed twice, and the one before it counts; this one is {digest}")
+}
+
+/// In a domain of its own: that of no definition, and of nothing else that cannot be pinned.
+fn digest_of_twin(kind: ItemKind, raw: &[u8]) -> Digest {
+    Digest::of_parts(&[b"callgate/listed-twice/v1\0", kind.as_str().as_bytes(), raw])
+}
+
+/// A name as it stands in another, with a print of all of it where it is too long.
+fn shown(name: &str) -> String {
+    if name.chars().nth(SHOWN_CHARS).is_none() {
+        return escaped(name);
+    }
+    let whole = Digest::of(name.as_bytes()).to_string();
+    let print: String = whole.chars().skip("sha256:".len()).take(8).collect();
+    format!("{}… #{print}", escaped(name))
 }
 
 /// Whether a name stands in for one that cannot be pinned.
@@ -54,8 +79,13 @@ pub fn is_stand_in(name: &str) -> bool {
     name.ends_with(MARK)
 }
 
-/// Why what is kept under such a name cannot be pinned.
-pub fn why_unpinned(server: &ServerName, kind: ItemKind, raw: &Bytes) -> String {
+/// Why what is kept under such a name, by this digest, cannot be pinned.
+pub fn why_unpinned(server: &ServerName, kind: ItemKind, raw: &Bytes, seen: &Digest) -> String {
+    if let Ok(definition) = Definition::new(server.clone(), kind, raw.clone())
+        && digest_of_twin(kind, raw) == *seen
+    {
+        return twice(&shown(definition.name()), definition.digest());
+    }
     let value: Option<Value> = serde_json::from_slice(raw).ok();
     let note = value.as_ref().and_then(|value| value.get(NOTE)?.as_str()).map(str::to_owned);
     let read = || Definition::new(server.clone(), kind, raw.clone()).err().map(|why| why.to_string());
@@ -86,7 +116,11 @@ mod tests {
         let server = ServerName::new("crm").unwrap();
         let why = Definition::new(server.clone(), kind, raw.clone()).unwrap_err();
         let found = Unpinned::new(kind, &raw, &why);
-        assert_eq!(why_unpinned(&server, kind, &found.raw), found.because, "it can be said later");
+        assert_eq!(
+            why_unpinned(&server, kind, &found.raw, &found.digest),
+            found.because,
+            "it can be said later"
+        );
         found
     }
 
@@ -127,6 +161,21 @@ mod tests {
             let server = ServerName::new("crm").unwrap();
             assert!(Definition::new(server, kind, named).is_err(), "nothing else has that name");
         }
+    }
+
+    #[test]
+    fn what_is_listed_under_the_name_of_another_is_kept_as_it_came_with_its_reason() {
+        let server = ServerName::new("crm").unwrap();
+        let raw = Bytes::from_static(br#"{"name":"go","description":"another"}"#);
+        let definition = Definition::new(server.clone(), ItemKind::Tool, raw.clone()).unwrap();
+        let item = Item { kind: ItemKind::Tool, name: "go".to_owned() };
+        let twin = Unpinned::twin(&item, &raw, definition.digest());
+        assert!(is_stand_in(&twin.item.name) && twin.digest != definition.digest(), "{twin:?}");
+        assert!(twin.because.contains(&definition.digest().to_string()), "{twin:?}");
+        let why = |digest| why_unpinned(&server, ItemKind::Tool, &twin.raw, digest);
+        assert_eq!(why(&twin.digest), twin.because, "it can be said later");
+        assert_ne!(why(&Digest::of(b"another")), twin.because);
+        assert_eq!(twin.raw, raw, "what it is can be looked at");
     }
 
     #[test]

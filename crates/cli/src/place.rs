@@ -84,9 +84,17 @@ impl Place {
         Self::at(&config, given.is_some(), surroundings)
     }
 
-    /// Reads the configuration in this very file.
+    /// Reads the configuration in this very file, which is not empty.
     pub(crate) fn at(config: &Path, must_exist: bool, surroundings: &Surroundings) -> Result<Self, Failure> {
         let text = match bounded(config) {
+            // mostly an accident, or in the middle of being written: by defaults, another folder would be meant for the state
+            Ok(text) if text.trim().is_empty() => {
+                return Err(Failure::refused(format!(
+                    "`{}` is empty, and defaults do not stand in for what it said: put it back or remove it (a line such as \
+                     `# defaults` says that they are meant)",
+                    config.display()
+                )));
+            }
             Ok(text) => Some(text),
             Err(e) if e.kind() == io::ErrorKind::NotFound && !must_exist => None,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {

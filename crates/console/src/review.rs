@@ -15,7 +15,7 @@ pub use radius::{Radius, Ruling};
 use bytes::Bytes;
 use catalog::Definition;
 use catalog::drift::{self, Drift, Likeness, Severity};
-use catalog::scan::{Finding, scan_items};
+use catalog::scan::{Finding, scan_items, scan_reserved};
 use decision::approval::State;
 use decision::{Digest, Item, ItemKind, Principal, ServerName, Timestamp};
 use policy::Policies;
@@ -128,13 +128,12 @@ impl Waiting {
 
     /// Whether it is served on as it was accepted: the change breaks nobody and is harmless by all that is known.
     pub fn is_served_on(&self, server: &ServerName) -> bool {
-        let read =
-            |raw: &Option<Bytes>| Definition::new(server.clone(), self.pin.item.kind, raw.clone()?).ok();
-        let both = read(&self.before).zip(read(&self.after));
+        let both = self.before.as_ref().zip(self.after.as_ref());
+        let drift = both.and_then(|(old, new)| drift::between(server, self.pin.item.kind, old, new));
         self.pin.state == PinState::Changed
             && self.pin.pending()
             && !self.pin.held()
-            && both.is_some_and(|(old, new)| drift::harmless(&old, &new))
+            && drift.is_some_and(|drift| drift.harmless())
     }
 }
 
@@ -161,7 +160,7 @@ pub struct Review {
     server: ServerName,
     pub waiting: Vec<Waiting>,
     pub drift: Drift,
-    /// What is found only beside the tools of other servers.
+    /// What is found only beside the tools of other servers, and beside what the operator declares.
     beside: BTreeMap<Item, Vec<Finding>>,
     /// What is new and looks like something that was accepted.
     likenesses: BTreeMap<Item, Likeness>,
@@ -181,12 +180,18 @@ impl Review {
         let since = Timestamp(now.0.saturating_sub(DAYS * DAY_US));
         let over =
             |items: &BTreeMap<Item, Bytes>| (place.over)(definitions(server, items).map(Arc::new).collect());
+        let (before, after) = (over(&old), over(&new));
+        let mut beside = review.beside;
+        for (item, found) in reserved(server, &review.waiting, [&after, &before]) {
+            beside.entry(item).or_default().push(found);
+        }
         Ok(Self {
+            beside,
             callers: store.callers(scope, server, since).await?,
             approvals: approvals(store, scope, server).await?,
             principals: store.principals(scope, place.agents).await?,
-            before: over(&old),
-            after: over(&new),
+            before,
+            after,
             ..review
         })
     }
@@ -319,7 +324,7 @@ impl Review {
         self.drift.changed.iter().find(is_it).map(|changed| changed.item.as_str())
     }
 
-    /// What is found in one item only because of what other servers offer.
+    /// What is found in one item only because of what other servers offer, or the gateway itself.
     pub fn findings_beside(&self, item: &Item) -> &[Finding] {
         self.beside.get(item).map(Vec::as_slice).unwrap_or_default()
     }
@@ -383,6 +388,19 @@ fn beside(
     }
     found.retain(|_, all| !all.is_empty());
     found
+}
+
+/// What is called as the gateway's own drafts of another tool are, which no server's tool may be.
+fn reserved(
+    server: &ServerName,
+    waiting: &[Waiting],
+    rules: [&Option<Policies>; 2],
+) -> BTreeMap<Item, Finding> {
+    let entry = |rules: &'_ Policies| rules.catalogue().server(server).cloned();
+    let entries: Vec<_> = rules.into_iter().flatten().filter_map(entry).collect();
+    let Some(first) = entries.first() else { return BTreeMap::new() };
+    let known = |tool: &str| entries.iter().any(|entry| entry.item(ItemKind::Tool, tool).is_some());
+    scan_reserved(&first.declarations, waiting.iter().map(|one| &one.pin.item), known)
 }
 
 /// Of the server's items: those that wait for people, and those that were granted and not used.

@@ -83,7 +83,7 @@ struct Read<'a> {
     pins: &'a [Pin],
     accepted: Vec<Definition>,
     /// Accepted, and served on though something else is shown.
-    kept: Vec<catalog::Definition>,
+    kept: Vec<Definition>,
     /// What is accepted or shown of tools that are not as they were accepted.
     unoffered: Vec<Definition>,
     declarations: catalog::Declarations,
@@ -196,7 +196,12 @@ impl<'a> Read<'a> {
     fn judged(mut self) -> (&'a ServerName, ServerEntry, Said) {
         let mut instructions = None;
         let mut definitions = Vec::new();
-        for definition in std::mem::take(&mut self.accepted) {
+        let mut withdrawn = sighted::withdrawn(self.pins);
+        for definition in &self.kept {
+            withdrawn.remove(&(definition.item.kind, definition.item.name.clone()));
+        }
+        let (accepted, kept) = (std::mem::take(&mut self.accepted), std::mem::take(&mut self.kept));
+        for definition in accepted.into_iter().chain(kept) {
             if definition.item.kind == ItemKind::Server {
                 instructions = serde_json::from_slice::<String>(&definition.raw).ok();
                 continue;
@@ -208,11 +213,6 @@ impl<'a> Read<'a> {
                 }
             }
         }
-        let mut withdrawn = sighted::withdrawn(self.pins);
-        for definition in &self.kept {
-            withdrawn.remove(&(definition.kind(), definition.name().to_owned()));
-        }
-        definitions.extend(self.kept.iter().cloned().map(Arc::new));
         let mut unoffered = self.unoffered();
         let (mut judge, mut unusable) = (Judge::default(), BTreeMap::new());
         definitions.retain(|definition| {

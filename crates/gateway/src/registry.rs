@@ -223,6 +223,7 @@ pub fn configured(live: &Live, name: &ServerName) -> Option<Known> {
         regime: Regime::of(&live.settings.environment, &server.environment),
         wiring: wiring(server),
         credentials: server.credentials.iter().map(|one| one.secret.to_string()).collect(),
+        shared: live.catalogue.shared_addresses(name),
         ..Known::default()
     };
     Some(match live.catalogue.server(name) {

@@ -16,7 +16,7 @@ use catalog::scan::Finding;
 use catalog::{Definition, Unpinned};
 use decision::{Digest, Item, ItemKind, ServerName};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{Apart, Change, How, Left, Pin, PinState, Scope, Seen, Store, StoreError, What};
+use store::{Apart, Change, How, Left, Mark, Pin, PinState, Scope, Seen, Store, StoreError, What};
 
 /// The name of a server's instructions among its items.
 pub(crate) const INSTRUCTIONS: &str = "instructions";
@@ -37,10 +37,10 @@ pub(crate) struct Looked {
 }
 
 /// Everything under its name, as it came, or under one that stands in where there is none to pin it under, and why that is
-/// so. What has a name twice is left out.
+/// so. Of two under one name the first counts, and the other is under one that stands in.
 pub(crate) fn sighted(server: &ServerName, found: &Found) -> (Vec<Seen>, BTreeMap<Item, String>) {
     let (mut items, mut unpinned) = (Vec::new(), BTreeMap::new());
-    let mut names = BTreeSet::new();
+    let mut names: BTreeMap<Item, Digest> = BTreeMap::new();
     for (kind, raw) in &found.items {
         let seen = match Definition::new(server.clone(), *kind, raw.clone()) {
             Ok(definition) => {
@@ -53,11 +53,22 @@ pub(crate) fn sighted(server: &ServerName, found: &Found) -> (Vec<Seen>, BTreeMa
                 Seen { item, digest, raw }
             }
         };
-        if !names.insert(seen.item.clone()) {
-            tracing::warn!(server = %server, item = %seen.item.name, "listed twice; only the first counts");
+        let Some(first) = names.get(&seen.item).copied() else {
+            names.insert(seen.item.clone(), seen.digest);
+            items.push(seen);
+            continue;
+        };
+        let (item, other) = (&seen.item.name, seen.digest);
+        tracing::warn!(%server, %item, counts = %first, left_out = %other, "listed twice; only the first counts");
+        // the same twice says nothing else, and what cannot be pinned has its reason already
+        if first == other || catalog::is_stand_in(item) {
             continue;
         }
-        items.push(seen);
+        let twin = Unpinned::twin(&seen.item, raw, other);
+        if names.insert(twin.item.clone(), twin.digest).is_none() {
+            unpinned.insert(twin.item.clone(), twin.because);
+            items.push(Seen { item: twin.item, digest: twin.digest, raw: twin.raw });
+        }
     }
     if let Some(text) = &found.instructions {
         let raw = Bytes::from(wire::json::encode_string(text));
@@ -67,23 +78,23 @@ pub(crate) fn sighted(server: &ServerName, found: &Found) -> (Vec<Seen>, BTreeMa
     (items, unpinned)
 }
 
-/// What is served as it was accepted although its server shows something else now: the difference breaks no client and is
-/// harmless by all that is known, and nobody has refused it.
+/// What is served as it was accepted although its server shows something else now, items and instructions: the difference
+/// breaks no client and is harmless by all that is known, and nobody has refused it.
 pub async fn still_served(
     store: &Store,
     scope: &Scope,
     server: &ServerName,
     pins: &[Pin],
-) -> Result<Vec<Definition>, StoreError> {
+) -> Result<Vec<store::Definition>, StoreError> {
     let mut kept = Vec::new();
     for pin in pins.iter().filter(|pin| pin.state == PinState::Changed && pin.pending() && !pin.held()) {
-        let Some(approved) = &pin.approved else { continue };
-        let (old, new) =
-            (store.definition(scope, &approved.digest).await?, store.definition(scope, &pin.seen).await?);
-        let read = |raw: Option<Bytes>| Definition::new(server.clone(), pin.item.kind, raw?).ok();
-        if let (Some(old), Some(new)) = (read(old), read(new)) {
-            let judged = aside(move || catalog::drift::harmless(&old, &new).then_some(old)).await;
-            kept.extend(judged.flatten());
+        let Some(Mark { digest, .. }) = pin.approved else { continue };
+        let (old, new) = (store.definition(scope, &digest).await?, store.definition(scope, &pin.seen).await?);
+        let (Some(old), Some(new)) = (old, new) else { continue };
+        let (server, kind, raw) = (server.clone(), pin.item.kind, old.clone());
+        let drift = aside(move || catalog::drift::between(&server, kind, &old, &new)).await.flatten();
+        if drift.is_some_and(|drift| drift.harmless()) {
+            kept.push(store::Definition { item: pin.item.clone(), digest, raw });
         }
     }
     Ok(kept)
@@ -110,7 +121,7 @@ pub(crate) async fn looked(
     }
     let pins = store.pins(scope, server).await?;
     let kept = still_served(store, scope, server, &pins).await?;
-    looked.kept = kept.iter().map(|one| Item { kind: one.kind(), name: one.name().to_owned() }).collect();
+    looked.kept = kept.into_iter().map(|one| one.item).collect();
     looked.left = pins.iter().filter_map(|pin| Some((pin.item.clone(), pin.left.clone()?))).collect();
     looked.renamed = store.renames(scope, server, &pins).await?;
     Ok(looked)

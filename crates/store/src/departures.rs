@@ -1,24 +1,20 @@
 //! What items were shown as since somebody accepted them, instead of what was accepted. A few of each item are kept, the worst
 //! first, so that no number of harmless ones pushes out what a server was caught showing.
 
-use crate::db::{Outcome, Row, Tx, args, statements};
+use crate::bulk::{Bulk, Text};
+use crate::db::{Arg, Outcome, Row, Tx, args, statements};
 use crate::words::kind_from;
-use crate::{Scope, Store, StoreError};
+use crate::{Left, Scope, Store, StoreError, pins};
 use catalog::drift::Severity;
 use decision::{Digest, Item, ServerName, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 statements! {
-    KEEP = "INSERT INTO departures (tenant, environment, server, kind, name, digest, grade, times, first_at, last_at, \
-        seen_by) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $8, $9) \
-        ON CONFLICT (tenant, environment, server, kind, name, digest) DO UPDATE SET times = departures.times + 1, \
-        last_at = excluded.last_at, seen_by = COALESCE(excluded.seen_by, departures.seen_by), \
-        grade = CASE WHEN excluded.grade > departures.grade THEN excluded.grade ELSE departures.grade END";
     /// Of equally bad ones the first stay: what was seen is not pushed out by what comes after it.
-    TRIM = "DELETE FROM departures WHERE tenant = $1 AND environment = $2 AND server = $3 AND kind = $4 AND name = $5 \
-        AND digest NOT IN (SELECT d.digest FROM departures d WHERE d.tenant = $1 AND d.environment = $2 \
-        AND d.server = $3 AND d.kind = $4 AND d.name = $5 ORDER BY d.grade DESC, d.first_at, d.digest LIMIT $6)";
-    FORGET = "DELETE FROM departures WHERE tenant = $1 AND environment = $2 AND server = $3 AND kind = $4 AND name = $5";
+    TOO_MANY = "SELECT r.kind, r.name, r.digest FROM (SELECT d.kind, d.name, d.digest, \
+        ROW_NUMBER() OVER (PARTITION BY d.kind, d.name ORDER BY d.grade DESC, d.first_at, d.digest) AS place \
+        FROM departures d WHERE d.tenant = $1 AND d.environment = $2 AND d.server = $3) r WHERE r.place > $4";
     FORGET_ALL = "DELETE FROM departures WHERE tenant = $1 AND environment = $2 AND server = $3";
     LIST = "SELECT kind, name, digest, grade, times, first_at, last_at, seen_by FROM departures \
         WHERE tenant = $1 AND environment = $2 AND server = $3 ORDER BY kind, name, grade DESC, first_at, digest";
@@ -65,29 +61,53 @@ pub(crate) fn is_news(kept: &[Departure], digest: Digest, grade: Severity) -> bo
     has_room && kept.iter().all(|one| one.digest != digest)
 }
 
-/// Keeps one more of an item, and the worst of all of them.
+static KEEP: LazyLock<Text> = LazyLock::new(|| {
+    let before = "INSERT INTO departures (tenant, environment, server, kind, name, digest, grade, times, first_at, last_at, \
+        seen_by) VALUES";
+    let after = "ON CONFLICT (tenant, environment, server, kind, name, digest) DO UPDATE SET times = departures.times + 1, \
+        last_at = excluded.last_at, seen_by = COALESCE(excluded.seen_by, departures.seen_by), \
+        grade = CASE WHEN excluded.grade > departures.grade THEN excluded.grade ELSE departures.grade END";
+    Text::new(11, before, after)
+});
+
+/// Told by their keys one by one, since what is planned for a table that has just grown is a scan of it for each.
+static TRIM: LazyLock<Text> = LazyLock::new(|| {
+    Text::new(
+        6,
+        "DELETE FROM departures WHERE (tenant, environment, server, kind, name, digest) IN (VALUES",
+        ")",
+    )
+});
+
+/// Keeps one more of each of these items, and the worst of all of them.
 pub(crate) async fn keep(
     tx: &mut Tx,
     scope: &Scope,
     server: &ServerName,
-    item: &Item,
-    left: &crate::Left,
-    grade: Severity,
+    all: &[(&Item, &Left, Severity)],
 ) -> Outcome<()> {
-    let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
-    let (server, kind, name) = (server.as_str(), item.kind.as_str(), item.name.as_str());
-    let seen_by = left.seen_by.as_deref();
-    let row = args![tenant, environment, server, kind, name, left.digest, number(grade), left.at, seen_by];
-    tx.execute(KEEP, row).await?;
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Bulk::new(&KEEP);
+    for (item, left, grade) in all {
+        let (at, seen_by) = (Arg::from(left.at), left.seen_by.as_deref());
+        rows.row(pins::key(scope, server, item));
+        rows.row([left.digest.into(), number(*grade).into(), 1_i64.into(), at.clone(), at, seen_by.into()]);
+        if rows.is_full() {
+            rows.write(tx).await?;
+        }
+    }
+    rows.write(tx).await?;
     let most = i64::try_from(DEPARTURES_MAX).unwrap_or(i64::MAX);
-    tx.execute(TRIM, args![tenant, environment, server, kind, name, most]).await.map(drop)
-}
-
-/// Somebody has looked at an item, or it is forgotten.
-pub(crate) async fn forget(tx: &mut Tx, scope: &Scope, server: &ServerName, item: &Item) -> Outcome<()> {
-    let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
-    let (server, kind, name) = (server.as_str(), item.kind.as_str(), item.name.as_str());
-    tx.execute(FORGET, args![tenant, environment, server, kind, name]).await.map(drop)
+    let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str(), most];
+    let mut trim = Bulk::new(&TRIM);
+    for row in tx.rows(TOO_MANY, key).await? {
+        let item = Item { kind: row.word("kind", kind_from)?, name: row.get("name")? };
+        trim.row(pins::key(scope, server, &item));
+        trim.row([row.digest("digest")?.into()]);
+    }
+    trim.write(tx).await.map(drop)
 }
 
 /// The server is forgotten.

@@ -1,15 +1,17 @@
 //! Which definition of which item is accepted, and by whom.
 
 mod rows;
+mod written;
 
 use crate::db::{Outcome, Tx, args, statements};
 use crate::sight::{Change, How, What};
 use crate::words::words;
-use crate::{Scope, Store, StoreError, departures};
+use crate::{Scope, Store, StoreError};
 use bytes::Bytes;
 use decision::{Digest, Item, ServerName, Timestamp};
 use rows::{by_server, definition, pin};
 use std::collections::BTreeMap;
+pub(crate) use written::{forget, keep, key, put, remove, settle};
 
 statements! {
     LIST = "SELECT kind, name, state, approved_digest, approved_at, approved_by, seen_digest, seen_at, \
@@ -18,25 +20,8 @@ statements! {
     LIST_ALL = "SELECT server, kind, name, state, approved_digest, approved_at, approved_by, seen_digest, seen_at, \
         rejected_digest, rejected_at, rejected_by, left_times, left_at, left_digest, left_seen_by, left_held FROM pins \
         WHERE tenant = $1 AND environment = $2 ORDER BY server, kind, name";
-    PUT = "INSERT INTO pins (tenant, environment, server, kind, name, state, approved_digest, approved_at, \
-        approved_by, seen_digest, seen_at, rejected_digest, rejected_at, rejected_by, left_times, left_at, \
-        left_digest, left_seen_by, left_held) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
-        ON CONFLICT (tenant, environment, server, kind, name) DO UPDATE SET state = excluded.state, \
-        approved_digest = excluded.approved_digest, approved_at = excluded.approved_at, \
-        approved_by = excluded.approved_by, seen_digest = excluded.seen_digest, seen_at = excluded.seen_at, \
-        rejected_digest = excluded.rejected_digest, rejected_at = excluded.rejected_at, \
-        rejected_by = excluded.rejected_by, left_times = excluded.left_times, left_at = excluded.left_at, \
-        left_digest = excluded.left_digest, left_seen_by = excluded.left_seen_by, \
-        left_held = excluded.left_held";
-    REMOVE = "DELETE FROM pins \
-        WHERE tenant = $1 AND environment = $2 AND server = $3 AND kind = $4 AND name = $5";
-    REMOVE_OBSERVED = "DELETE FROM observations \
-        WHERE tenant = $1 AND environment = $2 AND server = $3 AND 'tool' = $4 AND name = $5";
     /// Writes nothing new, but holds the server's row: one decision about its pins at a time.
     HOLD_SERVER = "UPDATE servers SET server = server WHERE tenant = $1 AND environment = $2 AND server = $3";
-    APPROVED_ONCE = "UPDATE definitions SET approved_at = $4 \
-        WHERE tenant = $1 AND environment = $2 AND digest = $3 AND approved_at IS NULL";
     ACCEPTED_LAST = "SELECT server, MAX(approved_at) AS at FROM pins \
         WHERE tenant = $1 AND environment = $2 AND approved_at IS NOT NULL GROUP BY server";
     DEFINITION = "SELECT raw FROM definitions WHERE tenant = $1 AND environment = $2 AND digest = $3";
@@ -335,35 +320,29 @@ impl Store {
         }
         let mut tx = self.db().begin().await?;
         let pins = held(&mut tx, scope, server).await?;
-        let mut changes = Vec::new();
+        let (mut changes, mut set, mut forgotten) = (Vec::new(), Vec::new(), Vec::new());
         for pin in chosen(server, &pins, which)? {
             match verdict(pin)? {
                 Verdict::Leave => {}
                 Verdict::Forget => {
-                    let key = args![
-                        scope.tenant.as_str(),
-                        scope.environment.as_str(),
-                        server.as_str(),
-                        pin.item.kind.as_str(),
-                        pin.item.name.as_str(),
-                    ];
-                    tx.execute(REMOVE, key).await?;
-                    tx.execute(REMOVE_OBSERVED, key).await?;
-                    departures::forget(&mut tx, scope, server, &pin.item).await?;
+                    forgotten.push(&pin.item);
                     changes.push(Change::of(pin, What::Forgotten));
                 }
                 Verdict::Set(pin, what) => {
-                    put(&mut tx, scope, server, &pin).await?;
-                    if pin.left.is_none() {
-                        departures::forget(&mut tx, scope, server, &pin.item).await?;
-                    }
                     changes.push(Change::of(&pin, what));
+                    set.push(*pin);
                 }
             }
         }
         if !changes.is_empty() {
+            let now = self.now();
+            put(&mut tx, scope, server, &set).await?;
+            forget(&mut tx, scope, server, &forgotten).await?;
+            let looked_at = set.iter().filter(|pin| pin.left.is_none()).map(|pin| &pin.item);
+            let settled: Vec<&Item> = forgotten.into_iter().chain(looked_at).collect();
+            settle(&mut tx, scope, server, &settled).await?;
             let events = changes.iter().map(|change| change.event(by)).collect();
-            self.note_untold(&mut tx, scope, Some(server), self.now(), events).await?;
+            self.note_untold(&mut tx, scope, Some(server), now, events).await?;
             self.commit_noticed(tx, scope).await?;
         }
         Ok(changes)
@@ -390,45 +369,6 @@ pub(crate) async fn held(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Out
 pub(crate) async fn read(tx: &mut Tx, scope: &Scope, server: &ServerName) -> Outcome<Vec<Pin>> {
     let key = args![scope.tenant.as_str(), scope.environment.as_str(), server.as_str()];
     tx.rows(LIST, key).await?.iter().map(pin).collect()
-}
-
-/// Takes a pin away that nobody decided on.
-pub(crate) async fn remove(tx: &mut Tx, scope: &Scope, server: &ServerName, item: &Item) -> Outcome<()> {
-    let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
-    let key = args![tenant, environment, server.as_str(), item.kind.as_str(), item.name.as_str()];
-    tx.execute(REMOVE, key).await.map(drop)
-}
-
-/// Writes a pin, and keeps an approved definition for good.
-pub(crate) async fn put(tx: &mut Tx, scope: &Scope, server: &ServerName, pin: &Pin) -> Outcome<()> {
-    let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
-    let (approved, rejected, left) = (pin.approved.as_ref(), pin.rejected.as_ref(), pin.left.as_ref());
-    let row = args![
-        tenant,
-        environment,
-        server.as_str(),
-        pin.item.kind.as_str(),
-        pin.item.name.as_str(),
-        state_word(pin.state),
-        approved.map(|mark| mark.digest),
-        approved.map(|mark| mark.at),
-        approved.map(|mark| mark.by.as_str()),
-        pin.seen,
-        pin.seen_at,
-        rejected.map(|mark| mark.digest),
-        rejected.map(|mark| mark.at),
-        rejected.map(|mark| mark.by.as_str()),
-        left.map_or(0, |left| i64::from(left.times)),
-        left.map(|left| left.at),
-        left.map(|left| left.digest),
-        left.and_then(|left| left.seen_by.as_deref()),
-        left.is_some_and(|left| left.held),
-    ];
-    tx.execute(PUT, row).await?;
-    if let (PinState::Approved, Some(mark)) = (pin.state, approved) {
-        tx.execute(APPROVED_ONCE, args![tenant, environment, mark.digest, mark.at]).await?;
-    }
-    Ok(())
 }
 
 fn chosen<'a>(server: &ServerName, pins: &'a [Pin], which: &Which) -> Outcome<Vec<&'a Pin>> {

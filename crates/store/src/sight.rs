@@ -23,8 +23,6 @@ statements! {
         RETURNING pinned_at";
     PIN_SERVER = "UPDATE servers SET pinned_at = $4 \
         WHERE tenant = $1 AND environment = $2 AND server = $3 AND pinned_at IS NULL";
-    KEEP = "INSERT INTO definitions (tenant, environment, digest, raw, stored_at) VALUES ($1, $2, $3, $4, $5) \
-        ON CONFLICT (tenant, environment, digest) DO UPDATE SET stored_at = excluded.stored_at";
     /// Touches only what nobody stored lately: a transaction that is about to refer to a definition
     /// has just stored it again, which this statement sees even when it started earlier.
     SWEEP = "DELETE FROM definitions WHERE tenant = $1 AND environment = $2 AND approved_at IS NULL \
@@ -319,23 +317,24 @@ impl Store {
     ) -> Outcome<Vec<Change>> {
         let Kept { writer, server, seen, apart, told } = kept;
         let (tenant, environment, now) = (scope.tenant.as_str(), scope.environment.as_str(), self.now());
-        for (pin, what) in &steps {
-            if let Some(seen) = seen.get(&pin.item) {
-                let row = args![tenant, environment, seen.digest, seen.raw.as_ref(), now];
-                tx.execute(KEEP, row).await?;
-            }
-            if *what == What::Passed {
-                pins::remove(&mut tx, scope, server, &pin.item).await?;
-                continue;
-            }
-            pins::put(&mut tx, scope, server, pin).await?;
-            if let (What::Changed, Some(left)) = (what, &pin.left) {
+        let changes: Vec<_> = steps.iter().map(|(pin, what)| Change::of(pin, *what)).collect();
+        let shown = steps.iter().filter_map(|(pin, _)| seen.get(&pin.item));
+        let shown = shown.map(|seen| (seen.digest, seen.raw.as_ref())).collect();
+        pins::keep(&mut tx, scope, &shown, now).await?;
+        let left = steps.iter().filter_map(|(pin, what)| match (what, &pin.left) {
+            (What::Changed, Some(left)) => {
                 let approved = pin.approved.as_ref().map(|mark| mark.digest);
                 let grade = How::grade(how(apart.get(&pin.item), approved, left.digest));
-                departures::keep(&mut tx, scope, server, &pin.item, left, grade).await?;
+                Some((&pin.item, left, grade))
             }
-        }
-        let changes: Vec<_> = steps.iter().map(|(pin, what)| Change::of(pin, *what)).collect();
+            _ => None,
+        });
+        departures::keep(&mut tx, scope, server, &left.collect::<Vec<_>>()).await?;
+        let (passed, kept): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(_, what)| *what == What::Passed);
+        let passed: Vec<&Item> = passed.iter().map(|(pin, _)| &pin.item).collect();
+        pins::remove(&mut tx, scope, server, &passed).await?;
+        let kept: Vec<Pin> = kept.into_iter().map(|(pin, _)| pin).collect();
+        pins::put(&mut tx, scope, server, &kept).await?;
         if changes.is_empty() {
             tx.commit().await?;
         } else {

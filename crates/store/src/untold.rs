@@ -1,15 +1,18 @@
 //! Events of what was decided, and of what was seen of a server: written with it, and kept here until the ledger has them.
 //! Whoever decides or looks may be killed before they have said so; then the next who opens the ledger says it.
 
+use crate::bulk::{Bulk, Text};
 use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::ledger::{ENTRY_BYTES_MAX, Ledger, LedgerError, Record};
 use crate::{Scope, Store, StoreError};
 use decision::{Digest, Entropy, Entry, Event, EventName, ServerName, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 statements! {
-    NOTE = "INSERT INTO untold (tenant, environment, writer, deed, n, at, event) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     ARE_LEFT = "SELECT COUNT(*) AS n FROM untold WHERE tenant = $1 AND environment = $2 AND at < $3";
     /// Taken away before the ledger has them, in a transaction that ends after that: two who tell wait for each other
     /// here, and nothing is gone while it is not told.
@@ -20,6 +23,10 @@ statements! {
     TAKE_OF = "DELETE FROM untold WHERE (writer, deed, n) IN (SELECT writer, deed, n FROM untold \
         WHERE writer = $1 ORDER BY at, deed, n LIMIT $2) RETURNING at, deed, n, event";
 }
+
+static NOTE: LazyLock<Text> = LazyLock::new(|| {
+    Text::new(7, "INSERT INTO untold (tenant, environment, writer, deed, n, at, event) VALUES", "")
+});
 
 /// So many go into the ledger, and out of the database, together.
 const TOGETHER: usize = 256;
@@ -188,6 +195,7 @@ impl Store {
     ) -> Outcome<()> {
         let deed = random(&*self.inner.entropy);
         let count = events.len();
+        let mut rows = Bulk::new(&NOTE);
         for ((event, detail), n) in events.into_iter().zip(0_u64..) {
             let (tenant, environment) = (scope.tenant.clone(), scope.environment.clone());
             let (call, server) = (None, server.cloned());
@@ -200,17 +208,22 @@ impl Store {
                     rule: "at most 59 KiB of text in all",
                 });
             }
-            let row = args![
-                scope.tenant.as_str(),
-                scope.environment.as_str(),
-                writer.0.as_str(),
-                deed.as_str(),
-                n,
-                at,
-                event,
-            ];
-            tx.execute(NOTE, row).await?;
+            let (tenant, environment) = (scope.tenant.as_str(), scope.environment.as_str());
+            let (writer, deed) = (writer.0.as_str(), deed.as_str());
+            rows.row([
+                tenant.into(),
+                environment.into(),
+                writer.into(),
+                deed.into(),
+                n.into(),
+                at.into(),
+                event.into(),
+            ]);
+            if rows.is_full() {
+                rows.write(tx).await?;
+            }
         }
+        rows.write(tx).await?;
         // what somebody put into the database may take it away again, and nothing is done that is not told
         let kept = tx.row(KEPT, args![writer.0.as_str(), deed.as_str()]).await?;
         let kept = kept.map_or(Ok(0), |row| row.count("n"))?;

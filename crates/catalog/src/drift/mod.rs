@@ -22,6 +22,7 @@ mod numbers;
 mod objects;
 mod opened;
 mod pairs;
+mod patterns;
 mod read;
 mod refs;
 mod renames;
@@ -164,12 +165,6 @@ pub fn called(item: &decision::Item) -> String {
     pairs::called(item.kind, &item.name)
 }
 
-/// Whether what was accepted can be served on while somebody looks at what is shown now: no client that holds the old
-/// definition breaks, and nothing that changed asks for a person's eyes at once.
-pub fn harmless(old: &Definition, new: &Definition) -> bool {
-    one(old, new).harmless()
-}
-
 fn one(old: &Definition, new: &Definition) -> Drift {
     let server = |definition: &Definition| Server { items: vec![definition.into()], ..Server::default() };
     compare(&[server(old)], &[server(new)])
@@ -244,7 +239,8 @@ impl Change {
 }
 
 impl Drift {
-    /// No client breaks, and nothing asks for a person's eyes at once.
+    /// Whether what was accepted can be served on while somebody looks at what is shown now: no client that holds the old
+    /// definition breaks, and nothing that changed asks for a person's eyes at once.
     pub fn harmless(&self) -> bool {
         self.compatible() && self.is_quiet()
     }

@@ -1,5 +1,6 @@
 //! Words that stand in a schema and refuse nothing: an author who takes a limit away may leave its look.
 
+use super::patterns::Trials;
 use super::refs::describes;
 use serde_json::{Map, Value};
 
@@ -11,7 +12,7 @@ const ALL: [&str; 12] = [
 
 /// Whether every text fits, or every one that has a character. Patterns are searched for and not held against all of a
 /// text (JSON Schema 2020-12, validation 6.3.3), so one alternative that fits everything is enough. What is written in a
-/// more roundabout way is not known.
+/// more roundabout way is found out by [trying](Trials).
 pub(super) fn fits_all(pattern: &str) -> bool {
     let bare = ungrouped(pattern.trim_start_matches("(?s)"));
     // only what is empty is between two anchors with nothing between them
@@ -40,10 +41,10 @@ fn ungrouped(pattern: &str) -> &str {
 }
 
 /// Whether a schema refuses nothing.
-pub(super) fn is_open(schema: &Value) -> bool {
+pub(super) fn is_open(schema: &Value, trials: &Trials) -> bool {
     match schema {
         Value::Bool(open) => *open,
-        Value::Object(members) => members.iter().all(|(key, value)| refuses_nothing(key, value)),
+        Value::Object(members) => members.iter().all(|(key, value)| refuses_nothing(key, value, trials)),
         Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
     }
 }
@@ -52,25 +53,26 @@ pub(super) fn is_open(schema: &Value) -> bool {
 const TYPES: [&str; 6] = ["array", "boolean", "null", "number", "object", "string"];
 
 /// Whether a word of a schema is one that everything fits.
-fn refuses_nothing(key: &str, value: &Value) -> bool {
+fn refuses_nothing(key: &str, value: &Value, trials: &Trials) -> bool {
+    let is_open = |schema: &Value| is_open(schema, trials);
     let list = || value.as_array().map(Vec::as_slice).unwrap_or_default();
     match key {
         "type" => TYPES.iter().all(|one| list().iter().any(|listed| listed == one)),
-        "pattern" => value.as_str().is_some_and(fits_all),
+        "pattern" => value.as_str().is_some_and(|pattern| trials.takes_all(pattern)),
         "minLength" | "minItems" | "minProperties" => value.as_f64().is_some_and(|least| least <= 0.0),
         "uniqueItems" => *value == Value::Bool(false),
         "items" | "additionalProperties" | "unevaluatedProperties" | "unevaluatedItems" => is_open(value),
         "required" => value.as_array().is_some_and(Vec::is_empty),
-        "properties" | "patternProperties" => value.as_object().is_some_and(|all| all.values().all(is_open)),
-        "anyOf" => list().iter().any(is_open),
-        "allOf" => value.is_array() && list().iter().all(is_open),
+        "properties" | "patternProperties" => value.as_object().is_some_and(|all| all.values().all(&is_open)),
+        "anyOf" => list().iter().any(&is_open),
+        "allOf" => value.is_array() && list().iter().all(&is_open),
         _ => describes(key),
     }
 }
 
 /// Whether members of any name and with any value are taken by their pattern.
-pub(super) fn takes_all(patterns: &Map<String, Value>) -> bool {
-    patterns.iter().any(|(pattern, schema)| fits_all(pattern) && is_open(schema))
+pub(super) fn takes_all(patterns: &Map<String, Value>, trials: &Trials) -> bool {
+    patterns.iter().any(|(pattern, schema)| is_open(schema, trials) && trials.takes_all(pattern))
 }
 
 #[cfg(test)]
@@ -87,7 +89,7 @@ mod tests {
             r#"{"anyOf":[{"type":"string"},{}]}"#,
             r#"{"allOf":[{},{"properties":{"a":true}}]}"#,
         ] {
-            assert!(is_open(&serde_json::from_str(open).unwrap()), "{open}");
+            assert!(is_open(&serde_json::from_str(open).unwrap(), &Trials::default()), "{open}");
         }
         for closed in [
             r#"{"type":["string","number","boolean","object","array"]}"#,
@@ -97,7 +99,7 @@ mod tests {
             r#"{"properties":{"a":{"type":"null"}}}"#,
             r#"{"oneOf":[{},{}]}"#,
         ] {
-            assert!(!is_open(&serde_json::from_str(closed).unwrap()), "{closed}");
+            assert!(!is_open(&serde_json::from_str(closed).unwrap(), &Trials::default()), "{closed}");
         }
     }
 

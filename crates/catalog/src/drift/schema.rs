@@ -3,6 +3,7 @@
 use super::alike::{Same, loosened};
 use super::fields::{Site, at, is_cut, keys, object, strings, texts, told, unknown};
 use super::opened::{is_open, takes_all};
+use super::patterns::Trials;
 use super::refs::{Referred, bends, branches, describes, resolve};
 use super::text::Role;
 use super::{Kind, values};
@@ -46,6 +47,7 @@ pub(super) struct Walk<'a, 'b> {
     /// What the new schema refers to, and whether what either refers to may stand where more means less: asked at most once.
     referred: Option<Referred>,
     bent: Option<bool>,
+    pub(super) trials: Trials,
 }
 
 pub(super) fn compare(
@@ -89,6 +91,7 @@ pub(super) fn compare(
         values: VALUES_MAX,
         referred: None,
         bent: None,
+        trials: Trials::default(),
     };
     walk.schema(place, old, new);
 }
@@ -257,7 +260,9 @@ impl Walk<'_, '_> {
                 self.alternatives(place, key, &list(old), &list(new));
             }
             "$defs" | "definitions" => self.parts(&here, object(old), object(new)),
-            "patternProperties" if takes_all(object(new)) && !takes_all(object(old)) => {
+            "patternProperties"
+                if takes_all(object(new), &self.trials) && !takes_all(object(old), &self.trials) =>
+            {
                 let closed = b.get("additionalProperties") == Some(&Value::Bool(false));
                 let because = "members of any name are taken by their pattern".to_owned();
                 let weight = if closed { 0.45 } else { 0.2 };
@@ -329,9 +334,9 @@ impl Walk<'_, '_> {
             }
         }
         let mut left = among.left();
-        let opens = |schema: &Value| key != "allOf" && is_open(schema);
+        let opens = |trials: &Trials, schema: &Value| key != "allOf" && is_open(schema, trials);
         if let ([(_, before)], [(j, after)]) = (gone.as_slice(), left.as_slice())
-            && !opens(after)
+            && !opens(&self.trials, after)
         {
             alike.push((*j, before, after));
             (gone, left) = (vec![], vec![]);
@@ -350,7 +355,7 @@ impl Walk<'_, '_> {
         for (j, schema) in left {
             let place = format!("{here}/{j}");
             // beside what takes anything the others refuse nothing
-            let (weight, all) = match opens(schema) {
+            let (weight, all) = match opens(&self.trials, schema) {
                 true => (0.45, ", and takes anything"),
                 false => (0.06, ""),
             };

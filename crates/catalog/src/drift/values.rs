@@ -1,11 +1,10 @@
 //! What a schema says of single values: types, choices, bounds, patterns, defaults.
 
-use super::Kind;
 use super::alike::Among;
 use super::fields::{at, strings, told};
-use super::opened::fits_all;
 use super::refs::describes;
 use super::schema::{Shift, Walk};
+use super::{Kind, patterns};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -74,7 +73,11 @@ pub(super) fn types(walk: &mut Walk<'_, '_>, place: &str, a: &Members, b: &Membe
     let because = format!("the type was {} and is {}", told(old), told(new));
     let (kind, shift, weight) = match (allowed(a), allowed(b)) {
         (Some(before), Some(after)) if before == after => (Kind::SchemaRewritten, Shift::Same, 0.01),
-        (Some(before), Some(after)) if before.is_subset(&after) => (Kind::TypeWidened, Shift::Wider, 0.06),
+        (Some(before), Some(after)) if before.is_subset(&after) => {
+            // whoever takes anything takes what nobody thought of
+            let all = TYPES.iter().all(|one| after.contains(one));
+            (Kind::TypeWidened, Shift::Wider, if all { 0.2 } else { 0.06 })
+        }
         (Some(before), Some(after)) if after.is_subset(&before) => {
             (Kind::TypeNarrowed, Shift::Narrower, 0.04)
         }
@@ -197,20 +200,7 @@ pub(super) fn bound(
             let shift = if key == "multipleOf" { shift } else { Shift::Other };
             walk.shifted(place, kind, shift, 0.06, because);
         }
-        "pattern" => {
-            // one that fits everything is none
-            let said =
-                |value: Option<&'_ Value>| value.is_some_and(|one| !one.as_str().is_some_and(fits_all));
-            let (kind, shift) = match (said(old), said(new)) {
-                (false, false) => (Kind::SchemaRewritten, Shift::Same),
-                (false, true) => (Kind::PatternImposed, Shift::Narrower),
-                (true, false) => (Kind::PatternLifted, Shift::Wider),
-                (true, true) => (Kind::PatternChanged, Shift::Other),
-            };
-            let weight = if kind == Kind::PatternLifted { 0.25 } else { 0.05 };
-            walk.shifted(place, kind, shift, weight, because);
-            strings(walk.site, place, old, new);
-        }
+        "pattern" => patterns::changed(walk, place, old, new),
         "format" | "contentEncoding" | "contentMediaType" | "contentSchema" => {
             let (kind, shift) =
                 one_or_other(old, new, Kind::FormatImposed, Kind::FormatLifted, Kind::FormatChanged);

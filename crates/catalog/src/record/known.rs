@@ -90,6 +90,8 @@ pub struct Known {
     pub withheld: BTreeMap<String, String>,
     /// Items that cannot be pinned and so not be accepted, and why, by kind and the name that stands in (`tool:NAME`).
     pub unpinned: BTreeMap<String, String>,
+    /// What it offers under an address of another server, a sentence each.
+    pub shared: Vec<String>,
     /// How much would be at stake with what is accepted or shown of its tools and not offered, at worst, by name.
     pub unoffered: BTreeMap<String, Tier>,
     pub resources: Vec<String>,
@@ -199,7 +201,7 @@ impl Known {
         found
     }
 
-    /// What is offered to nobody, and why, and what that says of the server, a sentence each.
+    /// What nobody can use, or not by its name alone, and why, and what that says of the server, a sentence each.
     pub fn told_unoffered(&self) -> impl Iterator<Item = String> {
         let unpinned =
             |(name, why): (&String, &String)| format!("`{name}` is withheld and cannot be accepted: {why}");
@@ -207,6 +209,7 @@ impl Known {
             .into_iter()
             .chain(self.withheld.iter().map(|(name, why)| unoffered(name, why)))
             .chain(self.unpinned.iter().map(unpinned))
+            .chain(self.shared.iter().cloned())
     }
 
     /// What speaks against those who say that a tool only reads.

@@ -30,6 +30,8 @@ fn so(known: &Known) -> String {
         unoffered,
         resources,
         prompts,
+        // what others offer is not granted here
+        shared: _,
         pending: _,
         gone: _,
         unread: _,

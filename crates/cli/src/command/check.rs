@@ -154,7 +154,11 @@ async fn look(place: &Place, given: &Given) -> Result<Found, Failure> {
         architecture,
         files: place.remarks(),
         running: running::ask(place).await.map_or_else(Vec::new, |now| running::differences(&now, place)),
-        notes: undecidable(place, &built.live.policies).into_iter().chain(noted).collect(),
+        notes: undecidable(place, &built.live.policies)
+            .into_iter()
+            .chain(noted)
+            .chain(shared(&built.live.catalogue))
+            .collect(),
         unusable_tools: withheld::unusable(&built.live),
         warnings: built
             .live
@@ -203,6 +207,13 @@ fn undecidable(place: &Place, policies: &policy::Policies) -> Option<String> {
         "the console is off, so calls that wait for people are decided with `callgate approvals` alone"
             .to_owned()
     })
+}
+
+/// Addresses that two servers offer, as they were accepted of both.
+fn shared(catalogue: &catalog::Catalogue) -> Vec<String> {
+    let of =
+        |server| catalogue.shared_addresses(server).into_iter().map(move |said| format!("{server}: {said}"));
+    catalogue.servers().flat_map(|(server, _)| of(server)).collect()
 }
 
 /// What is said of repetitions and makes little sense for the tool it is said of.

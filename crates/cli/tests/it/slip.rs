@@ -22,6 +22,20 @@ fn goes_by_older(said: &Said, words: &[&str]) {
 }
 
 #[test]
+fn an_emptied_configuration_is_refused_and_no_defaults_stand_in_for_it() {
+    let bed = Bed::with_notes();
+    for empty in ["", " \n\n"] {
+        bed.write("callgate.toml", empty);
+        for words in [&["check"][..], &["settings"], &["agent", "list"], &["registry", "list"], &["serve"]] {
+            let said = bed.run(words);
+            assert!(said.code == 1 && said.err.contains("callgate.toml` is empty"), "{words:?}: {said:?}");
+        }
+    }
+    bed.write("callgate.toml", "# defaults\n");
+    assert_eq!(bed.run(&["settings"]).code, 0, "somebody says that they are meant");
+}
+
+#[test]
 fn a_slip_in_the_configuration_takes_no_emergency_command_away() {
     let bed = Bed::with_notes();
     let token = bed.token("bot");

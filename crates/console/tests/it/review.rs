@@ -165,6 +165,20 @@ async fn the_page_says_what_differs_why_to_look_and_whom_it_reaches() {
 }
 
 #[tokio::test]
+async fn a_tool_with_the_name_of_an_operators_draft_is_called_that_on_the_page() {
+    let house = House::new().await;
+    house.servers.put("crm");
+    shows(&house, &[tool("refund", "Pays money back.")]).await;
+    let twins = [tool("draft_refund", "Looks at a refund."), tool("draft_order", "Drafts an order.")];
+    shows(&house, &[&[tool("refund", "Pays money back.")][..], &twins[..]].concat()).await;
+    let rita = house.sign_in("rita").await;
+    let page = house.get(&rita, PAGE).await.text;
+    assert!(page.contains("own name for drafts of `refund`"), "{page}");
+    assert!(page.contains("data-severity=\"high\"") && page.contains("decision urgent"), "{page}");
+    assert_eq!(page.matches("own name for drafts of").count(), 1, "{page}");
+}
+
+#[tokio::test]
 async fn accepting_accepts_exactly_what_is_shown_and_says_so_in_the_record() {
     let house = house().await;
     let rita = house.sign_in("rita").await;

@@ -123,7 +123,10 @@ impl Servers for Configuration {
     }
 
     fn rules_over(&self, server: &ServerName, definitions: Vec<Arc<Definition>>) -> Option<Policies> {
-        let entry = ServerEntry::new(Environment::default(), Declarations::default(), definitions);
+        let drafted = catalog::Declared { draft: Some(true), ..catalog::Declared::default() };
+        let declarations =
+            Declarations { tools: vec![("refund".to_owned(), drafted)], ..Declarations::default() };
+        let entry = ServerEntry::new(Environment::default(), declarations, definitions);
         let catalogue = Catalogue::new([(server.clone(), entry)].into());
         let source = Source { path: "rules.cedar".to_owned(), text: RULES.to_owned() };
         policy::Loader::default().refit(vec![source], Arc::new(catalogue)).ok()

@@ -49,6 +49,7 @@ struct Shared {
     modern: bool,
     heard: Mutex<Vec<Heard>>,
     tools: Mutex<Value>,
+    instructions: Mutex<Option<&'static str>>,
     /// Answers of the Host to questions, by id.
     answers: Mutex<Vec<Value>>,
     answered: tokio::sync::Notify,
@@ -122,6 +123,7 @@ impl Script {
             modern,
             heard: Mutex::default(),
             tools: Mutex::new(tools()),
+            instructions: Mutex::default(),
             answers: Mutex::default(),
             answered: tokio::sync::Notify::new(),
             left: tokio::sync::Notify::new(),
@@ -206,6 +208,9 @@ impl Script {
     }
     pub(crate) fn set_tools(&self, tools: Value) {
         *self.state.tools.lock() = tools;
+    }
+    pub(crate) fn set_instructions(&self, text: &'static str) {
+        *self.state.instructions.lock() = Some(text);
     }
 }
 
@@ -296,17 +301,23 @@ async fn hear(State(state): State<Arc<Shared>>, headers: HeaderMap, body: Bytes)
     if shown.is_some_and(|id| !id.starts_with(&format!("sid-{known}-"))) {
         return axum::http::StatusCode::NOT_FOUND.into_response();
     }
+    let with_instructions = |mut result: Value| {
+        if let Some(text) = *state.instructions.lock() {
+            result["instructions"] = json!(text);
+        }
+        result
+    };
     let resources = json!({ "listChanged": true, "subscribe": true });
     let capabilities = json!({ "tools": { "listChanged": true }, "logging": {}, "resources": resources });
     match method {
-        "server/discover" => {
-            complete(json!({ "supportedVersions": ["2026-07-28"], "capabilities": capabilities }))
-        }
+        "server/discover" => complete(with_instructions(
+            json!({ "supportedVersions": ["2026-07-28"], "capabilities": capabilities }),
+        )),
         "initialize" => {
-            let begun = complete(
+            let begun = complete(with_instructions(
                 json!({ "protocolVersion": message["params"]["protocolVersion"], "capabilities": capabilities,
                 "serverInfo": { "name": "script", "version": "1" } }),
-            );
+            ));
             let begins = state.begun.fetch_add(1, Ordering::SeqCst);
             ([("mcp-session-id", format!("sid-{known}-{begins}"))], begun).into_response()
         }

@@ -293,6 +293,20 @@ async fn an_address_stays_with_who_listed_it_first_and_two_whom_a_person_accepte
         let told = house.modern("/s/crm/mcp", "resources/read", json!({ "uri": uri })).await.json();
         assert_eq!(told["result"]["contents"][0]["text"], "of crm");
     }
+    // how to end it is said of both, and does
+    for (one, other) in [("crm", "evil"), ("evil", "crm")] {
+        let known = gateway::registry::configured(&house.gate.live(), &name(one)).unwrap();
+        let [said] = known.shared.as_slice() else { panic!("{:?}", known.shared) };
+        assert!(said.contains(&format!("`resource:crm://a` was accepted of `{other}` as well")), "{said}");
+        assert!(said.contains(&format!("callgate registry reject {one} 'resource:crm://a'")), "{said}");
+    }
+    let address = decision::Item { kind: decision::ItemKind::Resource, name: "crm://a".to_owned() };
+    let which = Which::Items(vec![(address, None)]);
+    house.store.reject(&Scope::default(), &name("evil"), &which, "a person").await.unwrap();
+    house.offers.refresh().await;
+    assert_eq!(read(&house, "crm://a").await.as_deref(), Ok("of crm"));
+    let known = gateway::registry::configured(&house.gate.live(), &name("crm")).unwrap();
+    assert_eq!(known.shared, Vec::<String>::new());
 }
 
 #[tokio::test]

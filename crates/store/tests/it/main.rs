@@ -117,6 +117,7 @@ suite! {
         a_list_that_cannot_be_true_changes_nothing,
         of_two_replicas_one_sees_first,
         replaced_definitions_do_not_pile_up,
+        many_items_go_through_all_that_one_goes_through,
         what_a_connection_found_out_is_kept_apart_from_pins,
         a_forgotten_server_is_seen_for_the_first_time_again;
     departures:

@@ -359,6 +359,63 @@ pub(crate) async fn replaced_definitions_do_not_pile_up(bed: &Bed) {
     assert!(kept("a20").await, "pending");
 }
 
+/// More than go in one statement, and some that share a text.
+pub(crate) async fn many_items_go_through_all_that_one_goes_through(bed: &Bed) {
+    const SHOWN: usize = 700;
+    let store = bed.store().await;
+    let name = |n: usize| format!("t{n:04}");
+    // of each: what it is called and says; every tenth says what its neighbour does
+    let shown = |names: std::ops::Range<usize>, says: &'static str| {
+        names.map(move |n| (name(n), format!("{says}{}", if n % 10 == 0 { n + 1 } else { n })))
+    };
+    let look = async |tools: Vec<(String, String)>| {
+        let tools: Vec<_> = tools.iter().map(|(name, raw)| (name.as_str(), raw.as_str())).collect();
+        let mut counts = BTreeMap::new();
+        for (_, what) in see(&store, &tools).await {
+            *counts.entry(what).or_insert(0) += 1;
+        }
+        counts
+    };
+    assert_eq!(look(shown(0..SHOWN, "a").collect()).await, [(What::Pinned, SHOWN)].into());
+    assert_eq!(usable(&store).await, shown(0..SHOWN, "a").collect::<Vec<_>>());
+    // 300 stay, 300 change, 100 go, 300 come
+    let second = shown(0..300, "a").chain(shown(300..600, "b")).chain(shown(700..1000, "a"));
+    let counts = look(second.collect()).await;
+    assert_eq!(counts, [(What::New, 300), (What::Changed, 300), (What::Gone, 100)].into());
+    assert_eq!(usable(&store).await.len(), 300);
+    let departures = store.departures(&home(), &crm()).await.unwrap();
+    assert_eq!((departures.len(), departures.values().map(Vec::len).max()), (300, Some(1)));
+    // what changed changes nine times more, which is more than are kept; of what nobody decided on nothing is left
+    for says in ["c", "d", "e", "f", "g", "h", "i", "j", "k"] {
+        bed.clock.advance(1_000_000);
+        let counts = look(shown(0..300, "a").chain(shown(300..600, says)).collect()).await;
+        let passed = if says == "c" { 300 } else { 0 };
+        assert_eq!(counts.get(&What::Passed).copied().unwrap_or_default(), passed);
+        assert_eq!(counts[&What::Changed], 300);
+    }
+    let departures = store.departures(&home(), &crm()).await.unwrap();
+    let each = |n: usize| &departures[&tool(&name(n))];
+    for n in [300, 301, 599] {
+        let first = shown(n..n + 1, "b").next().unwrap().1;
+        assert_eq!(each(n).len(), store::DEPARTURES_MAX);
+        assert_eq!(each(n)[0].digest, Digest::of(first.as_bytes()), "the first of equally bad ones stay");
+    }
+    assert_eq!(store.pins(&home(), &crm()).await.unwrap().len(), SHOWN);
+    let yes = store.approve(&home(), &crm(), &Which::All, "ann").await.unwrap();
+    assert_eq!(yes.iter().filter(|change| change.what == What::Forgotten).count(), 100);
+    assert_eq!(yes.iter().filter(|change| change.what == What::Approved).count(), 300);
+    let wanted: Vec<_> = shown(0..300, "a").chain(shown(300..600, "k")).collect();
+    assert_eq!(usable(&store).await, wanted);
+    assert!(store.departures(&home(), &crm()).await.unwrap().is_empty());
+    // what was approved stays when nobody shows it any more, and is approved as it was when it comes back
+    bed.clock.advance(60 * 60 * 1_000_000);
+    look(Vec::new()).await;
+    look(shown(0..1, "z").collect()).await;
+    let counts = look(wanted).await;
+    assert_eq!((counts.get(&What::Restored), counts.get(&What::Returned)), (Some(&599), Some(&1)));
+    assert_eq!(usable(&store).await.len(), 599);
+}
+
 pub(crate) async fn what_a_connection_found_out_is_kept_apart_from_pins(bed: &Bed) {
     let store = bed.store().await;
     let meta = ServerMeta {

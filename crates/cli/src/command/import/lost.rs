@@ -14,7 +14,7 @@ struct Runs {
     valued: &'static [&'static str],
 }
 
-const RUNS: [Runs; 5] = [
+const RUNS: [Runs; 6] = [
     Runs {
         programs: &["node", "nodejs", "tsx", "ts-node"],
         other: (&['e', 'p'], &["--eval", "--print", "--test", "--run"]),
@@ -36,11 +36,29 @@ const RUNS: [Runs; 5] = [
     Runs { programs: &["ruby", "perl"], other: (&['e', 'E'], &[]), valued: &["-I", "-r"] },
     Runs { programs: &["php"], other: (&['r'], &["--run"]), valued: &["-d", "-c"] },
     Runs { programs: &entry::SHELLS, other: (&['c', 's'], &[]), valued: &["-o", "-O"] },
+    Runs {
+        programs: &["deno"],
+        other: (&[], &[]),
+        valued: &["-c", "--config", "--import-map", "--cert", "--location", "--seed"],
+    },
 ];
+/// Programs that run another with its own words, each behind its verb.
+const CARRIERS: [(&str, &str); 8] = [
+    ("uv", "run"),
+    ("poetry", "run"),
+    ("pdm", "run"),
+    ("rye", "run"),
+    ("hatch", "run"),
+    ("pipenv", "run"),
+    ("pnpm", "exec"),
+    ("yarn", "exec"),
+];
+/// Options of those whose value is the name of an interpreter, and not one that is run.
+const INTERPRETERS: [&str; 2] = ["-p", "--python"];
 /// How the names of files end that programs are told of.
-const FILES: [&str; 22] = [
+const FILES: [&str; 23] = [
     "js", "mjs", "cjs", "ts", "mts", "py", "rb", "php", "sh", "jar", "json", "yaml", "yml", "toml", "env",
-    "ini", "csv", "db", "sqlite", "sqlite3", "pem", "key",
+    "ini", "csv", "db", "sqlite", "sqlite3", "pem", "key", "whl",
 ];
 
 /// The folder that a program is to be run in: the one that it names, else that of its project, else the home folder.
@@ -86,19 +104,59 @@ fn relative(command: &[String]) -> Option<&str> {
         return given.map(String::as_str).find(|word| is_path(value(word)));
     }
     let moved = words.iter().any(|word| FOLDERS.contains(&option(word)));
-    if let Some(script) = script(entry::base(program), words).filter(|_| !moved) {
+    let (name, given) = carried(command);
+    if let Some(script) = script(name, given).filter(|_| !moved) {
         return Some(script);
     }
     let packages = fetched::packages(command);
+    if let Some(folder) = packages.iter().find(|package| is_local(package)).filter(|_| !moved) {
+        return Some(folder);
+    }
     let mut words = words.iter().map(String::as_str).filter(|word| !packages.contains(word));
     words.find(|word| !moved && (is_path(value(word)) || is_file(value(word))))
 }
 
+/// The program that runs in the end, without its version, and its words: another may fetch it, or run it in its stead.
+fn carried(command: &[String]) -> (&str, &[String]) {
+    let Some((program, words)) = command.split_first() else { return ("", &[]) };
+    let name = entry::base(program);
+    if let Some((program, words)) = fetched::run(command).split_first() {
+        let name = entry::base(program);
+        return (name.split_once('@').map_or(name, |(name, _)| name), words);
+    }
+    let verb = |word: &String| CARRIERS.contains(&(name, word.as_str())) || (name == "deno" && word == "run");
+    let Some(at) = words.iter().position(verb) else { return (name, words) };
+    let behind = words.get(at + 1..).unwrap_or_default();
+    if name == "deno" {
+        return (name, behind);
+    }
+    let mut before = "";
+    for (i, word) in behind.iter().enumerate() {
+        if interpreter(entry::base(word)).is_some() && !INTERPRETERS.contains(&before) {
+            return (entry::base(word), behind.get(i + 1..).unwrap_or_default());
+        }
+        before = word;
+    }
+    (name, words)
+}
+
+/// Whether a package is one of a folder here, and of which that is depends on where the program is run.
+fn is_local(package: &str) -> bool {
+    // with what it is built with, as in `.[cli]`
+    let package = package.split('[').next().unwrap_or(package);
+    let file = package.strip_prefix("file:").filter(|path| !path.starts_with('/'));
+    is_path(package) || file.is_some() || (package.ends_with(".whl") && is_file(package))
+}
+
+/// What is known of an interpreter, whatever its version.
+fn interpreter(program: &str) -> Option<&'static Runs> {
+    let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    RUNS.iter().find(|runs| runs.programs.contains(&program))
+}
+
 /// The file that an interpreter is to run, where that is no whole path.
 fn script<'w>(program: &str, words: &'w [String]) -> Option<&'w str> {
-    // with its version
-    let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let runs = RUNS.iter().find(|runs| runs.programs.contains(&program))?;
+    let runs = interpreter(program)?;
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
         if runs.valued.contains(&word) {
@@ -176,7 +234,31 @@ mod tests {
             ("node --env-file /srv/env -r /srv/x.cjs server", Some("server")),
             ("python3.12 -X dev -u src/main", Some("src/main")),
             ("bash -e run", Some("run")),
+            ("npx -y tsx src/main", Some("src/main")),
+            ("npx tsx@4 watch", Some("watch")),
+            ("npx -p tsx tsx --require /srv/x.cjs src/main", Some("src/main")),
+            ("bunx tsx src/main", Some("src/main")),
+            ("pnpm dlx tsx src/x.ts", Some("src/x.ts")),
+            ("pnpm exec tsx src/x", Some("src/x")),
+            ("uvx --from . x", Some(".")),
+            ("uvx --from ./mine[cli] x", Some("./mine[cli]")),
+            ("uvx --from dist/x-1.whl x", Some("dist/x-1.whl")),
+            ("npx file:mine", Some("file:mine")),
+            ("npx ./mine", Some("./mine")),
+            ("uv run server.py", Some("server.py")),
+            ("uv run --with mcp python src/main", Some("src/main")),
+            ("deno run -A src/main", Some("src/main")),
+            ("deno run ./x.ts", Some("./x.ts")),
             ("node /srv/server", None),
+            ("npx -y tsx /srv/main", None),
+            ("npx -p tsx server", None),
+            ("uv run -p python3 server", None),
+            ("uv run python -m server", None),
+            ("uvx --from /srv/mine x", None),
+            ("uvx --from git+https://a.example/b x", None),
+            ("uvx --directory /srv --from . x", None),
+            ("deno run -A npm:server", None),
+            ("deno run https://a.example/x.ts", None),
             ("node -e dist/server", None),
             ("node --eval=1 dist/server", None),
             ("python3 -Im server", None),

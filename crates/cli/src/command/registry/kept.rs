@@ -78,7 +78,7 @@ impl Kept {
             return Ok(None);
         }
         let raw = self.store.definition(&self.scope, &pin.seen).await?.unwrap_or_default();
-        Ok(Some(catalog::why_unpinned(server, pin.item.kind, &raw)))
+        Ok(Some(catalog::why_unpinned(server, pin.item.kind, &raw, &pin.seen)))
     }
 
     /// What would be in force.
@@ -223,7 +223,7 @@ async fn value(kept: &Kept, server: &ServerName) -> anyhow::Result<Value> {
         "known": known.as_ref().map(|known| json!({
             "environment": known.environment, "regime": known.regime, "version": known.version, "seen": known.seen,
             "wiring": known.wiring.lines().collect::<Vec<_>>(), "credentials": known.credentials,
-            "tools": known.tools, "withheld": known.withheld, "unpinned": known.unpinned, "resources": known.resources, "prompts": known.prompts,
+            "tools": known.tools, "withheld": known.withheld, "unpinned": known.unpinned, "shared-addresses": known.shared, "resources": known.resources, "prompts": known.prompts,
             "risk": known.rating().map(|tier| tier.as_str()), "risk-because": known.rated_by(), "pending": known.pending, "unread": known.unread,
             "undocumented": known.undocumented().collect::<Vec<_>>(),
         })),

@@ -86,7 +86,23 @@ const FETCHERS: [Fetcher; 11] = [
 
 /// The packages, in the order in which they stand; none where nothing is fetched.
 pub(crate) fn packages(command: &[String]) -> Vec<&str> {
-    let Some((program, words)) = command.split_first() else { return Vec::new() };
+    read(command).packages
+}
+
+/// What is run of them, with its own words; nothing where nothing is fetched. It may have a version behind it.
+pub(crate) fn run(command: &[String]) -> &[String] {
+    read(command).run
+}
+
+/// What a command fetches, and what it runs of it.
+#[derive(Debug, Default)]
+struct Read<'w> {
+    packages: Vec<&'w str>,
+    run: &'w [String],
+}
+
+fn read(command: &[String]) -> Read<'_> {
+    let Some((program, words)) = command.split_first() else { return Read::default() };
     let program = base(program);
     let program = [".cmd", ".exe"].iter().find_map(|end| program.strip_suffix(end)).unwrap_or(program);
     let of_it = FETCHERS.iter().filter(|fetcher| fetcher.program == program);
@@ -95,9 +111,9 @@ pub(crate) fn packages(command: &[String]) -> Vec<&str> {
 
 impl Fetcher {
     /// `None`: it is told to do something else.
-    fn look<'w>(&self, words: &'w [String]) -> Option<Vec<&'w str>> {
+    fn look<'w>(&self, all: &'w [String]) -> Option<Read<'w>> {
         let (mut packages, mut named, mut verbs) = (Vec::new(), false, self.verbs.iter());
-        let mut words = words.iter().map(String::as_str);
+        let mut words = all.iter().map(String::as_str);
         while let Some(word) = words.next() {
             let (name, joined) = match word.split_once('=') {
                 Some((name, value)) if name.starts_with('-') => (name, Some(value)),
@@ -120,10 +136,11 @@ impl Fetcher {
                 if !named {
                     packages.extend(first);
                 }
-                return Some(packages);
+                let from = all.len() - words.len() - usize::from(first.is_some());
+                return Some(Read { packages, run: all.get(from..).unwrap_or_default() });
             }
         }
-        verbs.next().is_none().then_some(packages)
+        verbs.next().is_none().then_some(Read { packages, run: &[] })
     }
 }
 
@@ -172,6 +189,22 @@ mod tests {
         ] {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
             assert_eq!(packages(&words), fetched, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_run_begins_with_its_program() {
+        for (line, program) in [
+            ("npx -y tsx@4 src/main", "tsx@4 src/main"),
+            ("npx -p tsx -- tsx a", "tsx a"),
+            ("npx -y", ""),
+            ("uvx --from . server", "server"),
+            ("pnpm dlx tsx a", "tsx a"),
+            ("pnpm install tsx", ""),
+            ("node server.js", ""),
+        ] {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(run(&words).join(" "), program, "{line}");
         }
     }
 }

@@ -386,7 +386,9 @@ fn what_asks_for_a_credential_is_no_harmless_argument() {
         let nested = arguments(object(json!({ "id": {} })), object(json!({ "id": {}, "options": nested })));
         let renamed = arguments(object(json!({ "id": text })), object(json!({ name: text })));
         let prompt = prompts(json!([{ "name": "a" }]), json!([{ "name": "a" }, { "name": name }]));
-        for drift in [optional, nested, renamed, prompt] {
+        let list = json!({ "type": "array", "items": { "type": "object", "properties": { name: text } } });
+        let listed = arguments(object(json!({ "id": {} })), object(json!({ "id": {}, "options": list })));
+        for drift in [optional, nested, listed, renamed, prompt] {
             assert!(
                 drift.changes.iter().any(|change| change.kind == Kind::ArgumentAsksSecret),
                 "{name} {drift:#?}"
@@ -397,7 +399,21 @@ fn what_asks_for_a_credential_is_no_harmless_argument() {
     let plain = arguments(object(json!({ "id": {} })), object(json!({ "id": {}, "page_token": text })));
     assert!(plain.harmless(), "{plain:#?}");
     let results = results(object(json!({ "id": {} })), object(json!({ "id": {}, "token": text })));
-    assert!(results.changes.iter().all(|change| change.kind != Kind::ArgumentAsksSecret), "{results:#?}");
+    // nor is one that is called so from now on, be it of a call; what a result has is another matter
+    let renamed = |of: fn(Value, Value) -> Drift, old: &str, new: &str| {
+        let drift = of(object(json!({ old: text })), object(json!({ new: text })));
+        assert!(drift.changes.iter().any(|change| change.kind == Kind::ArgumentRenamed), "{drift:#?}");
+        drift
+    };
+    let asks = renamed(arguments, "app_key", "api_key");
+    assert!(asks.changes.iter().any(|change| change.kind == Kind::ArgumentAsksSecret), "{asks:#?}");
+    assert!(asks.worst() >= Severity::Medium, "{asks:#?}");
+    // what asked for one before asks for nothing more under another name
+    let respelled = renamed(arguments, "apiKey", "api_key");
+    let said = renamed(self::results, "app_key", "api_key");
+    for drift in [results, respelled, said] {
+        assert!(drift.changes.iter().all(|change| change.kind != Kind::ArgumentAsksSecret), "{drift:#?}");
+    }
 }
 
 #[test]
@@ -415,6 +431,14 @@ fn a_template_that_reaches_more_is_no_mere_rename() {
     }
     let drift = templates(of("db://{+table}"), of("db://{table}"));
     assert_eq!(drift.worst(), Severity::Low, "{drift:#?}");
+    // an address is one address
+    let of = |uri: &str| {
+        let one = json!({ "uri": uri, "name": "rows", "description": "Rows of one table of the shop" });
+        server(vec![Item::of(ItemKind::Resource, one)])
+    };
+    let drift = compare(&[of("db://shop/orders")], &[of("db://shop/order")]);
+    assert!(drift.changes.iter().any(|change| change.kind == Kind::ItemRenamed), "{drift:#?}");
+    assert!(!drift.changes.iter().any(|change| change.because.contains("reaches more")), "{drift:#?}");
 }
 
 #[test]

@@ -200,6 +200,7 @@ async fn somebody(
 ) -> Result<Known, Refusal> {
     match connected(gate, live, arrival).await {
         Ok(known) => {
+            arrival.facts.acquaintance.make();
             leg.principal = Arc::clone(&known.0);
             Ok(known)
         }
@@ -285,6 +286,7 @@ pub(crate) async fn visitor(
     arrival: &Arrival,
 ) -> Result<Arc<Principal>, Refusal> {
     let known = connected(gate, live, arrival).await.map_err(|away| away.refusal)?;
+    arrival.facts.acquaintance.make();
     Ok(known.0)
 }
 

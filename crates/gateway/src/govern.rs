@@ -133,7 +133,6 @@ async fn path(
     let route = authenticate::before_told(gate, live, arrival, route, leg).await?;
     let asker = authenticate::asker(gate, live, arrival, &route, leg).await;
     let asker = leg.pass(Stage::Authenticate, asker)?;
-    arrival.facts.acquaintance.make();
     if !route.is_governed() {
         let answer = Box::pin(host_side::answer(gate, live, arrival, &heard, &route, &asker, leg)).await;
         return answer.and_then(|answer| reply::within(arrival, live, answer));

@@ -140,9 +140,7 @@ async fn reader(gate: &Arc<Gate>, live: &Arc<Live>, visit: Visit) -> Result<Read
         found: Arc::default(),
         walking: std::sync::OnceLock::new(),
     };
-    let known = authenticate::visitor(gate, live, &arrival).await.map(Reader::Known)?;
-    arrival.facts.acquaintance.make();
-    Ok(known)
+    authenticate::visitor(gate, live, &arrival).await.map(Reader::Known)
 }
 
 fn unknown_reader(live: &Live, refusal: &Refusal) -> Answer {

@@ -77,7 +77,11 @@ fn what_is_closed_completed_or_exercised_moves_money_where_it_is_held() {
 
 #[test]
 fn what_a_sentence_says_is_lost_no_table_of_words_takes_back() {
-    let reset = judged("reset_branch", "Resets the branch to its parent, discarding local changes.", &["id"]);
+    let reset = judged(
+        "reset_from_root",
+        "Resets the current row to its root's state, discarding local changes.",
+        &["row_id", "keep_as"],
+    );
     assert!(reset.categories.contains(&Destructive) && reset.level == Level::Critical, "{reset:#?}");
     let kept = judged("reset_view", "Resets the view without discarding any changes.", &["id"]);
     assert!(!kept.categories.contains(&Destructive), "{kept:#?}");
@@ -118,6 +122,8 @@ fn whoever_is_called_in_is_reached_and_a_label_reaches_nobody() {
 
 #[test]
 fn a_password_that_is_good_once_is_kept_nowhere() {
-    let once = judged("start_check", "Start a check by a one-time password", &["phone"]);
+    let once = judged("create_check", "Create a check and get a one-time password for it", &["phone"]);
     assert!(!once.categories.contains(&CredentialAccess), "{once:#?}");
+    let kept = judged("create_account", "Create an account and get a password for it", &["phone"]);
+    assert!(kept.categories.contains(&CredentialAccess), "{kept:#?}");
 }

@@ -191,7 +191,7 @@ cases! {
         &json!({"name": "list_orders", "inputSchema": {"properties": {
             "command": {"type": "string", "description": "Shell command that is executed on the host."}
         }}})
-    ) => RiskRaised, true;
+    ) => RiskRaised, false;
 
     an_optional_argument_came: arguments(object(json!({"a": {}})), object(json!({"a": {}, "b": {}}))) => ArgumentAdded, true;
     a_required_argument_came: arguments(

@@ -45,6 +45,51 @@ fn deeds_listed_behind_what_they_are_done_to_are_its_deeds() {
 }
 
 #[test]
+fn a_list_of_deeds_says_the_same_however_its_lines_break() {
+    let arguments = || json!({ "action": text(), "id": text() });
+    for said in [
+        "Manages an orchard with these actions: - get: Get its state. - destroy: Destroys it.",
+        "Manages an orchard with these actions:\n- get: Get its state.\n- destroy: Destroys it.",
+        "Handles orchards. Operations: 1. get: Gets one. 2. destroy: Destroys one.",
+    ] {
+        let judged = judged("orchard", said, arguments());
+        assert!(
+            judged.level == Level::Critical && judged.categories.contains(&Destructive),
+            "{said}: {judged:#?}"
+        );
+    }
+    let starts = judged(
+        "press",
+        "Manages a press with these actions: - get: Gets it. - start: Starts it.",
+        arguments(),
+    );
+    assert_ne!(starts.effect, Effect::None, "{starts:#?}");
+    let looks = judged(
+        "press",
+        "Manages a press with these actions: - get: Gets it. - list: Lists all.",
+        arguments(),
+    );
+    assert_eq!(looks.effect, Effect::None, "{looks:#?}");
+    let or = json!({ "action": { "type": "string", "description": "list, show or destroy" } });
+    let or = judged("orchard", "Orchards.", or);
+    assert!(or.categories.contains(&Destructive), "{or:#?}");
+}
+
+#[test]
+fn running_a_program_among_the_deeds_to_choose_is_execution() {
+    let chooses = |deed: &str| json!({ "operation": { "type": "string", "enum": ["list", "show", deed] } });
+    for deed in ["exec", "run_shell", "eval_code", "execute_command"] {
+        let judged = judged("orchard", "Orchards.", chooses(deed));
+        assert!(
+            judged.categories.contains(&Execution) && judged.level == Level::Critical,
+            "{deed}: {judged:#?}"
+        );
+    }
+    let filter = judged("list_deeds", "Lists who did what.", chooses("exec"));
+    assert_eq!(filter.effect, Effect::None, "{filter:#?}");
+}
+
+#[test]
 fn what_is_said_to_be_there_still_is_not_lost() {
     let arguments = || json!({ "tree_id": text(), "row_id": text() });
     let off =

@@ -16,10 +16,10 @@ pub fn reads(entry: &ServerEntry) -> BTreeSet<String> {
 }
 
 fn only_reads(item: &Item, siblings: &Siblings) -> bool {
-    // what is let through by it must be a read by the rules, not only worded like one
+    // what is let through by it must be a read by the rules, not only worded like one, and be given nothing that could be run
     let judged = || {
         let judgement = judge(&item.definition, siblings);
-        judgement.effect == risk::Effect::None && !judgement.turned
+        judgement.effect == risk::Effect::None && !judgement.turned && !judgement.given_to_run
     };
     match item.classified.origin {
         Origin::Operator => item.classified.effect == Effect::Read,

@@ -36,6 +36,11 @@ impl Scale<'_, '_> {
             .or_else(|| self.locks().map(|noun| ("/name", noun)))
             .or_else(|| self.opens())
             .or_else(|| self.chosen().map(|noun| ("/inputSchema", noun)));
+        // who gets mail, and who does not; what is open between this machine and another
+        let here = |deed: &Deed| deed.act == Act::Flip && deed.word.starts_with("forward");
+        if noun.is_none() && (self.reading.says("suppression") || self.reading.deeds.iter().any(here)) {
+            self.denied.insert(Category::Administrative);
+        }
         let spoken_of = noun.is_some();
         let noun = noun.filter(|(_, noun)| !self.lets_nobody_in(noun));
         if spoken_of && noun.is_none() {
@@ -65,6 +70,7 @@ impl Scale<'_, '_> {
             "dns" => self.only_removes(),
             "identity" => self.reading.name.acts.iter().any(|(_, verb)| verb == "switch"),
             "token" => self.gets_itself_in(),
+            "port" => self.reading.forwards_here(),
             noun => noun.starts_with("permission_") && self.subscribes(),
         }
     }
@@ -250,7 +256,7 @@ impl Scale<'_, '_> {
 
     /// Who is on a mailing list may do nothing for it.
     fn subscribes(&self) -> bool {
-        ["subscriber", "audience", "contact", "unsubscribe", "segment"]
+        ["subscriber", "audience", "contact", "unsubscribe", "segment", "suppression", "suppress"]
             .iter()
             .any(|word| self.reading.says(word))
             || self.takes(&["audience_id", "merge_fields", "subscriber_hash", "email_list_id"])
@@ -297,7 +303,11 @@ impl Scale<'_, '_> {
                         "invite" | "unlock" | "lock" | "suspend" | "enroll"
                     ))
         };
-        let last = self.described.iter().take_while(|word| *word != "of" && *word != "and").last()?;
+        let last = self
+            .described
+            .iter()
+            .take_while(|word| !matches!(word.as_str(), "of" | "and" | "about"))
+            .last()?;
         let person = matches!(
             last.as_str(),
             "user" | "member" | "collaborator" | "guest" | "admin" | "administrator" | "moderator" | "owner"
@@ -388,6 +398,9 @@ impl Scale<'_, '_> {
                 || argument.has_type("boolean") && argument.words.iter().any(|word| word == "admin")
                 || self.reading.says("org") && argument.is(&["groups", "group_ids"])
         });
+        // where it is decided who may do what, scopes are what may be done
+        let scopes = self.reading.arguments.iter().find(|argument| argument.is(&["scope", "scopes"]));
+        let given = given.or(scopes.filter(|_| self.reading.governs));
         let given = given.filter(|_| self.does(&[Act::Add, Act::Change, Act::Send]).is_some());
         let private = self
             .reading

@@ -398,7 +398,7 @@ fn severity(tool: &Tool<'_>, reading: &Reading<'_>) -> Effect {
             || mild && deed.act == Act::Change && !deed.place.starts_with("/input")
     };
     let gone = |deed: &Deed| deed.act.irreversible() && !comes_back(deed);
-    let said = reading.prose.says_overwrites || reading.prose.says_final;
+    let said = reading.prose.says_overwrites || reading.prose.says_final || reading.prose.says_discards;
     if said || reading.deeds.iter().any(gone) { Effect::Irreversible } else { Effect::Changes }
 }
 

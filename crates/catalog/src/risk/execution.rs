@@ -1,9 +1,11 @@
 //! Generic execution: tools that run whatever they are given (K14).
 
 use super::effect::Reading;
+use super::given;
+use super::interface;
 use super::lexicon::Act;
-use super::schema::Argument;
-use super::words::singular;
+use super::schema::{Argument, Operation};
+use super::words::{singular, split};
 use std::borrow::Cow;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(super) struct Execution {
 }
 
 impl Execution {
-    fn at(place: impl Into<Cow<'static, str>>, because: impl Into<String>) -> Self {
+    pub(super) fn at(place: impl Into<Cow<'static, str>>, because: impl Into<String>) -> Self {
         Self {
             place: place.into(),
             because: because.into(),
@@ -34,15 +36,19 @@ impl Execution {
 }
 
 pub(super) fn find(reading: &Reading<'_>) -> Option<Execution> {
-    statement(reading).or_else(|| request(reading)).or_else(|| program(reading)).or_else(|| by_name(reading))
+    statement(reading)
+        .or_else(|| interface::request(reading))
+        .or_else(|| program(reading))
+        .or_else(|| by_name(reading))
+        .or_else(|| chosen(reading))
+        .or_else(|| said(reading))
 }
 
 /// SQL and its like, which can write unless the tool says that it does not.
 fn statement(reading: &Reading<'_>) -> Option<Execution> {
-    const LANGUAGES: &[&str] =
-        &["sql", "cypher", "plsql", "tsql", "sparql", "gremlin", "hql", "vql", "cql", "aql", "n1ql", "ksql"];
+    let in_full = |argument: &Argument<'_>| argument.words.iter().any(|word| given::language(reading, word));
     let body = |argument: &&Argument<'_>| {
-        let named = argument.words.iter().any(|word| LANGUAGES.contains(&word.as_str()))
+        let named = in_full(argument)
             || argument.is(&[
                 "query",
                 "queries",
@@ -57,10 +63,9 @@ fn statement(reading: &Reading<'_>) -> Option<Execution> {
         named && (argument.is_text() || argument.ends(&["statements", "queries"]))
     };
     let argument = reading.arguments.iter().find(body)?;
-    let speaks =
-        LANGUAGES.iter().any(|language| reading.says(language) || mentions(argument.description(), language));
+    let in_full = in_full(argument);
+    let speaks = in_full || given::speaks_a_language(reading, argument);
     let relational = argument.ends(&["statement", "statements"]) && reading.says("database");
-    let in_full = argument.words.iter().any(|word| LANGUAGES.contains(&word.as_str()));
     let about = |word: &str| matches!(word, "search" | "find" | "list" | "get" | "lookup" | "describe");
     let prepares = |(act, word): &(Act, String)| {
         (about(word) && !in_full)
@@ -83,13 +88,12 @@ fn statement(reading: &Reading<'_>) -> Option<Execution> {
     let acts = &reading.name.acts;
     // what is kept was written by somebody else
     let kept = reading.name.words.iter().any(|word| word == "saved");
-    let prepares = kept || !acts.is_empty() && acts.iter().all(prepares);
+    let prepares =
+        kept || !acts.is_empty() && acts.iter().all(prepares) || given::is_handled(reading, argument);
     if !(speaks || relational) || prepares {
         return None;
     }
-    let read_only = reading.prose.says_read_only
-        || mentions(argument.description(), "read-only")
-        || reads_only_by_name(reading);
+    let read_only = given::held_to_reading(reading, argument);
     let because = if read_only {
         "it runs statements, and says only such as look"
     } else {
@@ -116,42 +120,34 @@ fn open_database(reading: &Reading<'_>) -> Option<String> {
     asks.then(|| format!("it asks a {database} what it is told to, and nothing says that it only looks"))
 }
 
-fn reads_only_by_name(reading: &Reading<'_>) -> bool {
-    let words = &reading.name.words;
-    words.iter().any(|word| matches!(word.as_str(), "read" | "readonly" | "select"))
-        && !words.iter().any(|word| word == "write")
+/// Its name only looks, and what it looks with is run all the same: it says so, or is given nothing else.
+fn said(reading: &Reading<'_>) -> Option<Execution> {
+    let (argument, statement) = given::is_run(reading)?;
+    let read_only = given::held_to_reading(reading, argument);
+    let because = if read_only {
+        "it runs what it is given, and says that it only looks"
+    } else {
+        "it looks by running what it is given"
+    };
+    Some(Execution { read_only, statement, ..Execution::at(argument.pointer.clone(), because) })
 }
 
-fn mentions(text: &str, word: &str) -> bool {
-    text.to_ascii_lowercase().split(|c: char| !c.is_alphanumeric() && c != '-').any(|said| said == word)
-}
-
-/// A request of any method to any address.
-fn request(reading: &Reading<'_>) -> Option<Execution> {
-    // what is written down for later is sent by somebody else
-    let written = |(act, _): &(Act, String)| matches!(act, Act::Add | Act::Change);
-    let kept = reading.name.nouns.iter().any(|noun| {
-        matches!(
-            singular(noun).as_str(),
-            "collection" | "monitor" | "mock" | "example" | "documentation" | "spec"
-        )
-    });
-    if kept && !reading.name.acts.is_empty() && reading.name.acts.iter().all(written) {
+/// Running a program is one of the deeds that an argument chooses.
+fn chosen(reading: &Reading<'_>) -> Option<Execution> {
+    let acts = &reading.name.acts;
+    // of a tool that only looks, such as on a log, it is a filter
+    if !acts.is_empty() && acts.iter().all(|(act, _)| *act == Act::Read) {
         return None;
     }
-    let address =
-        reading.arguments.iter().find(|argument| argument.is(&["url", "uri", "path", "endpoint", "href"]))?;
-    let verbs = ["POST", "PUT", "PATCH", "DELETE"];
-    let method = reading
-        .arguments
-        .iter()
-        .find(|argument| argument.is(&["method", "http_method", "verb", "request_method"]))?;
-    let choices =
-        method.schema.get("enum").map(ToString::to_string).unwrap_or_else(|| method.description().to_owned());
-    let free = method.is_text() && choices.is_empty();
-    (free || verbs.iter().any(|verb| choices.to_ascii_uppercase().contains(verb))).then(|| {
-        Execution::at(address.pointer.clone(), "it sends a request of any method to an address it is given")
-    })
+    let runs = |operation: &&Operation| {
+        let words = split(&operation.value);
+        let program = || words.iter().any(|word| PROGRAMS.contains(&singular(word).as_str()));
+        words.iter().any(|word| opens_a_shell(word))
+            || program() && (operation.act == Act::Run || words.iter().any(|word| word == "evaluate"))
+    };
+    let operation = reading.operations.iter().find(runs)?;
+    let because = format!("it can be told to `{}`", operation.value);
+    Some(Execution::at(operation.pointer.clone(), because))
 }
 
 /// Code, a script or a command line as an argument, run or stored to be run.
@@ -246,7 +242,7 @@ fn handed_over(reading: &Reading<'_>, argument: &Argument<'_>, runs: bool) -> bo
 
 /// `an OTP code`, `the account's code`: a word that stands for something, and no program. Of a program more is said, or nothing
 /// else is named.
-fn stands_for_something(reading: &Reading<'_>) -> bool {
+pub(super) fn stands_for_something(reading: &Reading<'_>) -> bool {
     const PROGRAM: &[&str] = &[
         "script",
         "function",
@@ -299,34 +295,37 @@ fn stands_for_something(reading: &Reading<'_>) -> bool {
 fn runs(reading: &Reading<'_>) -> bool {
     let acts = reading.name.acts.iter().chain(reading.prose.acts.iter());
     acts.into_iter().any(|(act, word)| *act == Act::Run && !word.starts_with("use") || word == "evaluate")
-        || reading.name.words.iter().any(|word| {
-            matches!(word.as_str(), "exec" | "shell" | "eval" | "bash" | "terminal" | "ssh" | "repl")
-        })
+        || reading.name.words.iter().any(|word| opens_a_shell(word))
 }
+
+fn opens_a_shell(word: &str) -> bool {
+    matches!(word, "exec" | "shell" | "eval" | "bash" | "terminal" | "ssh" | "repl")
+}
+
+const PROGRAMS: &[&str] = &[
+    "function",
+    "script",
+    "command",
+    "code",
+    "shell",
+    "snippet",
+    "program",
+    "notebook",
+    "lambda",
+    "macro",
+    "binary",
+    "javascript",
+    "python",
+    "procedure",
+    "playbook",
+    "powershell",
+    "applescript",
+    "lua",
+    "luau",
+];
 
 /// Running named as such: a function, a script, a container of any image.
 fn by_name(reading: &Reading<'_>) -> Option<Execution> {
-    const PROGRAMS: &[&str] = &[
-        "function",
-        "script",
-        "command",
-        "code",
-        "shell",
-        "snippet",
-        "program",
-        "notebook",
-        "lambda",
-        "macro",
-        "binary",
-        "javascript",
-        "python",
-        "procedure",
-        "playbook",
-        "powershell",
-        "applescript",
-        "lua",
-        "luau",
-    ];
     let acts = reading.name.acts.iter().map(|(act, word)| (act, word.as_str()));
     let running =
         acts.clone().any(|(act, word)| *act == Act::Run && !matches!(word, "use" | "start" | "launch"));
@@ -345,10 +344,10 @@ fn by_name(reading: &Reading<'_>) -> Option<Execution> {
     {
         return Some(Execution::at("/name", format!("it runs a {program} that somebody else wrote")));
     }
-    if reading.arguments.is_empty()
+    if given::anything(reading)
         && let Some(because) = open_database(reading)
     {
-        let read_only = reading.prose.says_read_only || reads_only_by_name(reading);
+        let read_only = reading.prose.says_read_only || given::reads_only_by_name(reading);
         return Some(Execution {
             place: Cow::Borrowed("/name"),
             because,
@@ -358,75 +357,7 @@ fn by_name(reading: &Reading<'_>) -> Option<Execution> {
             interface: false,
         });
     }
-    deployed(reading).or_else(|| interface(reading)).or_else(|| container(reading))
-}
-
-/// A whole interface behind one tool: what it can do is what the interface can.
-fn interface(reading: &Reading<'_>) -> Option<Execution> {
-    let runs = reading
-        .name
-        .acts
-        .iter()
-        .any(|(act, word)| *act == Act::Run && !matches!(word.as_str(), "use" | "start" | "launch"));
-    let operation = |argument: &&Argument<'_>| {
-        argument.is(&["api_operation", "api_call", "api_method", "api_action", "rpc_method"])
-            && argument.is_text()
-    };
-    if let Some(argument) = reading.arguments.iter().find(operation)
-        && !reading.prose.says_read_only
-    {
-        return Some(Execution::at(argument.pointer.clone(), "it calls whatever the interface offers"));
-    }
-    // a query of such an interface may be a mutation
-    let graph = reading.says("graphql") || reading.says("gql");
-    let runs_any = reading.name.acts.iter().chain(&reading.prose.acts).any(|(act, _)| *act == Act::Run);
-    let query = reading
-        .arguments
-        .iter()
-        .find(|argument| argument.is(&["query", "mutation", "gql"]) && argument.is_text());
-    if let Some(query) = query.filter(|_| graph && runs_any && !reading.prose.says_read_only) {
-        let at = Execution::at(
-            query.pointer.clone(),
-            "it runs any query of the interface, also one that changes something",
-        );
-        return Some(Execution { interface: true, ..at });
-    }
-    let dispatches = |argument: &&Argument<'_>| {
-        argument.is(&["endpoint", "endpoint_name", "api_path"]) && argument.is_text()
-    };
-    if let Some(endpoint) = reading.arguments.iter().find(dispatches)
-        && reading
-            .arguments
-            .iter()
-            .any(|argument| argument.is(&["body", "payload", "request_body", "json_body"]))
-        && !reading.prose.says_read_only
-    {
-        let at = Execution::at(endpoint.pointer.clone(), "it calls whatever the interface offers");
-        return Some(Execution { interface: true, ..at });
-    }
-    let asks = reading.name.acts.iter().any(|(_, word)| matches!(word.as_str(), "make" | "send" | "request"));
-    let names = |word: &str| reading.name.words.iter().any(|said| said == word);
-    let runs = runs || asks && (names("request") || names("call"));
-    let whole = reading.name.words.iter().find(|word| {
-        matches!(word.as_str(), "api" | "cli" | "graphql" | "rpc") || calls_by_name(reading, word)
-    })?;
-    (runs && !reading.prose.says_read_only).then(|| Execution {
-        interface: true,
-        ..Execution::at("/name", format!("it calls whatever the {whole} offers"))
-    })
-}
-
-/// `call_service`, with the service's name and whatever it is to be given: any of them can be called.
-fn calls_by_name(reading: &Reading<'_>, what: &str) -> bool {
-    let given = |names: &[&str]| reading.arguments.iter().find(|argument| argument.is(names));
-    let whatever =
-        given(&["args", "kwargs", "params", "parameters", "arguments", "data", "payload", "input"]).is_some();
-    let by_name = reading.arguments.iter().any(|argument| {
-        argument.is_text()
-            && argument.words.first().is_some_and(|first| first == what)
-            && (argument.words.len() == 1 || argument.ends(&["name", "slug"]))
-    });
-    matches!(what, "method" | "tool" | "service" | "operation") && by_name && whatever
+    deployed(reading).or_else(|| interface::whole(reading)).or_else(|| container(reading))
 }
 
 fn deployed(reading: &Reading<'_>) -> Option<Execution> {

@@ -134,7 +134,7 @@ const VERBS: &[(Act, &str)] = &[
     (
         Act::Pay,
         "refund charge pay payout transfer settle withdraw deposit buy purchase sell bill reimburse debit credit stake unstake redeem repay invest liquidate remit tip donate disburse bid wager topup \
-         fund prepay overpay underwrite tender trade ",
+         fund prepay overpay underwrite tender trade exercise ",
     ),
     (
         Act::Grant,
@@ -174,7 +174,7 @@ const NOUNISH: &str = "report review query access match filter sample trace prof
     grant expose permit refund payout pay purchase setup rollback rollout failover drain sync apply find measure estimate print echo turn power arm pair seal \
     place file mail ring park serve map sign exchange stake fund trade tip bid tender wager trust bin strip pull figure guess cite \
     train refer mask split raise lower ship tune dim mount contain opt sweep embed bind recycle relay scrap mint refresh \
-    surface hover escalate confirm prescribe hire flash ignore silence roll";
+    surface hover escalate confirm prescribe hire flash ignore silence roll exercise";
 
 static ACTS: LazyLock<BTreeMap<&str, Act>> = LazyLock::new(|| {
     let mut acts = BTreeMap::new();

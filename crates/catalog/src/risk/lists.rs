@@ -64,3 +64,42 @@ pub(super) fn list_after(sentence: &[Token], from: usize) -> Vec<(Act, String)> 
         .filter_map(|(_, token)| Some((deed(token)?.0, token.word.clone())))
         .collect()
 }
+
+/// What is listed with marks, however the lines break: `with these actions: - get: Get it. - delete: Deletes it.`
+pub(super) fn items(text: &str) -> Vec<(Act, String)> {
+    let words: Vec<&str> = text.split_whitespace().take(600).collect();
+    let mark = |word: &str| {
+        matches!(word, "-" | "*" | "•" | "–" | "·")
+            || word.strip_suffix(['.', ')']).is_some_and(|number| number.parse::<u8>().is_ok())
+    };
+    let of_deeds = |word: &&str| {
+        let plain = word.trim_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
+        matches!(
+            plain.as_str(),
+            "actions"
+                | "action"
+                | "operations"
+                | "operation"
+                | "commands"
+                | "subcommands"
+                | "methods"
+                | "modes"
+                | "ops"
+        )
+    };
+    let Some(first) = words.iter().position(|word| mark(word)) else {
+        return Vec::new();
+    };
+    let head = words.get(first.saturating_sub(6)..first).unwrap_or_default();
+    if !head.iter().any(of_deeds) {
+        return Vec::new();
+    }
+    let named = |(at, word): (usize, &&str)| {
+        let item = words.get(at + 1).filter(|_| mark(word))?;
+        let ends = item.ends_with(':')
+            || words.get(at + 2).is_some_and(|next| matches!(*next, "-" | "–" | ":" | "="));
+        let item = item.trim_matches(|c: char| !c.is_alphanumeric());
+        ends.then(|| Some((super::schema::deed(item, true)?, item.to_owned())))?
+    };
+    words.iter().enumerate().skip(first).filter_map(named).collect()
+}

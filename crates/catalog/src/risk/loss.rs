@@ -87,6 +87,11 @@ impl Scale<'_, '_> {
             self.critical(deed.place.clone(), format!("`{}` overwrites what is there", deed.word));
         }
         let prose = &self.reading.prose;
+        // what the verb alone does not say: `resets the branch, discarding changes`
+        if prose.says_discards {
+            self.found(Category::Destructive, "/description", "it says what is lost by it".to_owned());
+            self.critical("/description", "it says what is lost by it".to_owned());
+        }
         let overwrites =
             (prose.says_overwrites || self.overwrites()) && self.does(&[Act::Add, Act::Change]).is_some();
         let finally = prose.says_final

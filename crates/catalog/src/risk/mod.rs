@@ -11,6 +11,8 @@ mod authority;
 mod effect;
 mod execution;
 mod flags;
+mod given;
+mod interface;
 mod lexicon;
 mod lists;
 mod loss;
@@ -168,6 +170,8 @@ pub struct Judgement {
     pub confidence: f32,
     /// Whether it changes anything is what tools do that are worded alike, against the rules or where they could not tell.
     pub turned: bool,
+    /// It is given a statement, a command or code as free text, and nothing says that this is not run, or only looks.
+    pub given_to_run: bool,
     pub evidence: Vec<Evidence>,
 }
 
@@ -194,6 +198,7 @@ fn judged(
 ) -> Judgement {
     let concluded = effect::conclude(tool, &mut reading, Some(opinion).filter(|_| heeding));
     let effect::Conclusion { effect, confidence, mut evidence, turned } = concluded;
+    let given_to_run = given::may_be_run(&reading);
     let stakes = stakes::weigh(&reading, opinion, effect, &mut evidence);
     Judgement {
         effect: stakes.effect,
@@ -204,6 +209,7 @@ fn judged(
         over_broad: stakes.over_broad,
         confidence,
         turned,
+        given_to_run,
         evidence,
     }
 }

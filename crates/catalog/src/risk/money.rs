@@ -30,6 +30,10 @@ impl Scale<'_, '_> {
             self.moves(deed.place.clone(), format!("`{}` moves money", deed.word));
             return;
         }
+        if let Some(place) = self.commits().filter(|_| !self.reading.name.acts.is_empty()) {
+            self.moves(place, "what was open is settled by it".to_owned());
+            return;
+        }
         if let Some(place) = self.trades() {
             self.moves(place, "something of worth is given for it".to_owned());
             return;
@@ -235,6 +239,20 @@ impl Scale<'_, '_> {
             inner.is_some_and(|inner| inner.keys().any(|name| named(&split(name))))
         };
         self.reading.arguments.iter().any(|argument| named(&argument.words) || within(argument))
+    }
+
+    /// Positions that are closed and orders that are completed, whether or not amounts are near.
+    fn commits(&self) -> Option<Cow<'static, str>> {
+        let last = self.named.last().or(self.described.last()).map(String::as_str).unwrap_or_default();
+        let names = |words: &[&str]| words.iter().any(|word| self.named.iter().any(|said| said == word));
+        let job =
+            ["job", "cursor", "scroll", "work", "sort", "window"].iter().any(|word| self.reading.says(word));
+        let settles = |deed: &&super::effect::Deed| match deed.word.trim_end_matches('s') {
+            "close" | "exit" => matches!(last, "position" | "trade"),
+            "complete" | "finalize" | "finalise" => last == "order" && !names(&["item", "line"]),
+            _ => false,
+        };
+        self.reading.deeds.iter().find(settles).filter(|_| !job).map(|deed| deed.place.clone())
     }
 
     fn is_verb(&self, word: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Objects that matter: secrets, who may do what, money, people to reach, what is in service.
 
-/// A singular noun that names a secret, among the words of an object: `api key`, but not `key`; `token`, but not
+/// A singular noun that names a secret, and no password that is good once, among the words of an object: `api key`, but not `key`; `token`, but not
 /// `page token`.
 pub(super) fn credential(words: &[String]) -> Option<String> {
     words.iter().enumerate().find_map(|(at, word)| {
@@ -14,7 +14,7 @@ pub(super) fn credential(words: &[String]) -> Option<String> {
             "env" if matches!(next, "status" | "info" | "name" | "id" | "list" | "health") => false,
             "secret" | "password" | "passwd" | "passphrase" | "credential" | "kubeconfig" | "keystore"
             | "keypair" | "env" | "dotenv" | "apikey" | "keyvault" | "envvar" => {
-                !matches!(before, "dev" | "prod" | "test" | "virtual" | "reset")
+                !matches!(before, "dev" | "prod" | "test" | "virtual" | "reset" | "one-time" | "onetime")
             }
             "token" => {
                 !matches!(

@@ -17,6 +17,10 @@ impl Scale<'_, '_> {
             self.denied.insert(Category::ExternalCommunication);
             return;
         }
+        if self.sorts_only() {
+            self.denied.insert(Category::ExternalCommunication);
+            return;
+        }
         let goes_out = |(_, verb): &(Act, String)| matches!(verb.as_str(), "schedule" | "start" | "launch");
         let drafts =
             self.reading.says("draft") && !self.publishes() && !self.reading.name.acts.iter().any(goes_out);
@@ -56,6 +60,8 @@ impl Scale<'_, '_> {
         } else if let Some(message) = nouns::message(&self.described).filter(|_| adds && !drafts) {
             let because = format!("a `{message}` reaches people");
             self.found(Category::ExternalCommunication, "/description", because);
+        } else if let Some(place) = self.calls_in() {
+            self.found(Category::ExternalCommunication, place, "whoever is called in is told".to_owned());
         } else if let Some(place) = self.goes_public().filter(|_| !drafts) {
             let because = "it is published where anybody reads it".to_owned();
             self.found(Category::ExternalCommunication, place, because);
@@ -68,6 +74,23 @@ impl Scale<'_, '_> {
         } else if let Some(because) = self.told().filter(|_| !drafts && !self.reading.deeds.is_empty()) {
             self.found(Category::ExternalCommunication, "/description", because);
         }
+    }
+
+    /// Labels and filters say where a message is found, and reach nobody.
+    fn sorts_only(&self) -> bool {
+        let last = self.named.last().map(String::as_str).unwrap_or_default();
+        matches!(last, "label" | "tag" | "filter" | "folder" | "category")
+            && self.does(&[Act::Send, Act::Pay]).is_none()
+            && !self.reading.prose.says_told
+    }
+
+    /// Somebody is asked to come: to an incident, to a meeting.
+    fn calls_in(&self) -> Option<&'static str> {
+        let whom = |words: &[String]| {
+            words.last().is_some_and(|last| matches!(last.as_str(), "responder" | "attendee" | "invitee"))
+        };
+        let adds = self.does(&[Act::Add, Act::Flip, Act::Run]).is_some();
+        (adds && whom(&self.named)).then_some("/name")
     }
 
     /// What is told already is told otherwise, to people whom an argument names.

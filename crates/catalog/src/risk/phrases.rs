@@ -180,6 +180,12 @@ impl Prose {
             "invitation is sent",
             "message is sent",
             "notification is sent",
+            "is paged",
+            "are paged",
+            "be paged",
+            "is invited",
+            "are invited",
+            "be invited",
             "is notified",
             "are notified",
             "be notified",
@@ -198,6 +204,7 @@ impl Prose {
         // `notifies the system that`: nobody is told
         let to_machines = ["notifies the system", "notifies the server", "notifies the api"];
         self.says_told = self.says_told && !to_machines.iter().any(|phrase| text.contains(phrase));
+        self.says_discards = discards(text);
         self.says_dropped = drops_what_is_left_out(text);
         self.says_overwrites = self.says_dropped || overwrites(text);
     }
@@ -274,6 +281,36 @@ fn drops_what_is_left_out(text: &str) -> bool {
                 .any(|phrase| part.contains(phrase))
     };
     (text.contains("removed") || text.contains("deleted")) && text.split(['.', '\n', ';']).any(left_out)
+}
+
+/// What is lost beside the deed itself, in a clause of its own: `resets the branch, discarding local changes`.
+fn discards(text: &str) -> bool {
+    const LOSING: &[&str] = &["discarding", "destroying", "wiping", "erasing", "purging"];
+    const NEVER: &[&str] = &[
+        "not",
+        "without",
+        "never",
+        "instead",
+        "of",
+        "than",
+        "before",
+        "avoid",
+        "prevent",
+        "for",
+        "after",
+        "support",
+        "supports",
+        "including",
+        "about",
+        "from",
+        "against",
+    ];
+    let words: Vec<&str> = text.split_whitespace().take(400).collect();
+    words.iter().enumerate().any(|(at, word)| {
+        let before = words.get(at.saturating_sub(2)..at).unwrap_or_default();
+        let plain = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+        LOSING.contains(word) && !before.iter().any(|word| NEVER.contains(&plain(word).as_str()))
+    })
 }
 
 /// Whether it says that it overwrites, and not that it does not.

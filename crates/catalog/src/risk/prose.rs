@@ -1,7 +1,7 @@
 //! What a description says that the tool does: the verb that leads it, the verbs joined to that one, and the verbs it lists.
 
 use super::lexicon::{Act, act, inflected, result};
-use super::lists::{list_after, lists_deeds};
+use super::lists::{items, list_after, lists_deeds};
 use super::openings::{advises, names_a_look, requested, told_after_a_colon};
 use super::words::{Form, Gap, Token, phrasal, sentences, singular, tokens};
 
@@ -30,6 +30,8 @@ pub(super) struct Prose {
     pub(super) says_read_only: bool,
     pub(super) says_final: bool,
     pub(super) says_overwrites: bool,
+    /// What it does costs what was there: `discarding local changes`, `destroying what is left`.
+    pub(super) says_discards: bool,
     /// What is not among what is given goes.
     pub(super) says_dropped: bool,
     /// It says that it can be undone, or that what was there is kept.
@@ -71,6 +73,7 @@ impl Prose {
                 prose.loosely |= index > 0 && !prose.acts.is_empty();
             }
         }
+        prose.listed.extend(items(text));
         if prose.acts.is_empty() {
             prose.acts = prose.listed.clone();
         }

@@ -1,6 +1,7 @@
 //! What the arguments of a tool can name: operations, statements, commands, addresses, amounts.
 
 use super::lexicon::Act;
+use super::lists::items;
 use super::name::{Name, Siblings};
 use super::prose::quoted;
 use super::words::split;
@@ -128,7 +129,8 @@ fn deeds(argument: &Argument<'_>) -> Vec<Operation> {
         }
         None => {
             // both: `create-job, delete-job, get-job. Choose "get-job" where nothing may be written`
-            let said = quoted(argument.description()).into_iter().chain(listed(argument.description()));
+            let text = argument.description();
+            let said = quoted(text).into_iter().chain(listed(text)).chain(items(text));
             said.map(operation).collect()
         }
     }
@@ -138,7 +140,7 @@ fn deeds(argument: &Argument<'_>) -> Vec<Operation> {
 fn listed(text: &str) -> Vec<(Act, String)> {
     let sentences = text.split(['.', '\n', ';']);
     let deeds = |sentence: &str| {
-        let parts: Vec<&str> = sentence.split([',', '|', '/']).collect();
+        let parts: Vec<&str> = sentence.split([',', '|', '/']).flat_map(|part| part.split(" or ")).collect();
         let word = |(at, part): (usize, &&str)| {
             let mut words = part.split_whitespace().filter(|word| !matches!(*word, "or" | "and"));
             let word = if at == 0 { words.next_back() } else { words.next() };
@@ -152,7 +154,7 @@ fn listed(text: &str) -> Vec<(Act, String)> {
 }
 
 /// What an enumeration's value does: a method of HTTP, or the verb of its name.
-fn deed(value: &str, surely: bool) -> Option<Act> {
+pub(super) fn deed(value: &str, surely: bool) -> Option<Act> {
     match super::Method::parse(value).filter(|_| value.chars().all(char::is_uppercase)) {
         Some(super::Method::Safe) => return Some(Act::Read),
         Some(super::Method::Post) => return Some(Act::Add),

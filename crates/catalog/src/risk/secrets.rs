@@ -280,10 +280,16 @@ impl Scale<'_, '_> {
                 )
             })
         };
+        // one that is good once is kept nowhere
+        let once = |at: usize| {
+            let before = at.checked_sub(1).and_then(|at| first.get(at)).map(String::as_str);
+            matches!(before, Some("one-time" | "time" | "onetime" | "otp"))
+        };
         let mut pairs = first.iter().zip(first.iter().skip(1).map(String::as_str).chain([""])).enumerate();
         let told = pairs.find(|(at, (word, next))| {
             // a password manager is a product
             matches!(word.as_str(), "kubeconfig" | "password" | "credential")
+                && !once(*at)
                 && !matches!(*next, "manager" | "guard" | "type" | "policy")
                 && !by(*at)
         });

@@ -83,7 +83,9 @@ impl Reading<'_> {
             Some(Act::Halt)
         } else if is(Act::Emit, "format") && of(&["disk", "drive", "volume", "partition"]) {
             Some(Act::Remove)
-        } else if is(Act::Emit, "convert") && (of(CONVERTED) || self.names_a_record()) {
+        } else if is(Act::Emit, "convert")
+            && (of(CONVERTED) || self.names_a_record() || self.turns_into_a_record())
+        {
             Some(Act::Flip)
         } else if is(Act::Emit, "pull") && (object.is_empty() || of(PULLED)) {
             Some(Act::Change)
@@ -95,6 +97,38 @@ impl Reading<'_> {
         } else {
             None
         }
+    }
+
+    /// A value is chosen in a form, or what later calls are about.
+    fn picks(&self) -> bool {
+        let given = |names: &[&str]| self.arguments.iter().any(|argument| argument.is(names));
+        let in_a_form = given(&["value", "values", "option", "options"])
+            && given(&["selector", "element", "ref", "target", "uid"]);
+        let later = [
+            "for subsequent",
+            "for future",
+            "for later",
+            "as the current",
+            "as the active",
+            "as current",
+            "as active",
+            "as the default",
+        ];
+        in_a_form || later.iter().any(|phrase| self.prose.whole.contains(phrase))
+    }
+
+    /// From a port of this machine, as long as it is kept open, and not where a network ends.
+    pub(super) fn forwards_here(&self) -> bool {
+        let local = |word: &String| word == "local";
+        self.says("local")
+            || self.says("process")
+            || self.arguments.iter().any(|one| one.words.iter().any(local))
+    }
+
+    /// `Convert a visitor into a contact`
+    fn turns_into_a_record(&self) -> bool {
+        let into = self.prose.first.iter().skip_while(|word| !matches!(word.as_str(), "into" | "to")).skip(1);
+        into.take(3).any(|word| RECORDS.contains(&singular(word).as_str()))
     }
 
     /// `Search and navigate the components`: no page is left for another.
@@ -121,12 +155,15 @@ impl Reading<'_> {
             && nouns::message(&self.object().collect::<Vec<_>>()).is_none()
     }
 
-    /// What a verb means where its object is a person, a battery, or what somebody owns.
+    /// What a verb means where its object is a person, a battery, what somebody owns, chooses or has on his own machine.
     fn by_matter(&self, act: Act, verb: &str, object: &[String]) -> Option<Act> {
         let near = || object.iter().take(6).map(|word| singular(word));
         let of = |nouns: &[&str]| near().any(|noun| nouns.contains(&noun.as_str()));
         let is = |one: Act, start: &str| act == one && verb.starts_with(start);
-        if is(Act::Read, "ask") && of(ASKED) {
+        if is(Act::Pay, "exercis") && !of(&["option", "contract", "warrant", "position"]) {
+            // who trains or tries something out pays nothing
+            Some(Act::Run)
+        } else if is(Act::Read, "ask") && of(ASKED) {
             // whoever is asked is reached
             Some(Act::Send)
         } else if is(Act::Pay, "charg") && self.fills_a_battery()
@@ -137,6 +174,13 @@ impl Reading<'_> {
             Some(Act::Flip)
         } else if is(Act::Emit, "convert") && of(HELD) && !of(&["rate", "value", "unit", "amount"]) {
             Some(Act::Pay)
+        } else if is(Act::Read, "select") && (of(PICKED) || self.picks())
+            || is(Act::Send, "forward") && of(&["port"]) && self.forwards_here()
+        {
+            Some(Act::Flip)
+        } else if is(Act::Emit, "pull") && of(&["image", "model"]) {
+            // it comes beside those that are there
+            Some(Act::Add)
         } else if is(Act::Remove, "clean") && of(CLEANED) {
             Some(Act::Emit)
         } else {
@@ -280,7 +324,7 @@ impl Reading<'_> {
                     .map(|operation| operation.act)
                     .chain(self.prose.listed.iter().map(|(act, _)| *act));
                 let known = deeds.clone().next().is_some();
-                match (known, deeds.all(|act| !act.writes())) {
+                match (known, deeds.all(|act| !act.writes() && act != Act::Run)) {
                     (true, true) => Some(Act::Read),
                     // those that it stands for say themselves how grave they are
                     (true, false) => Some(Act::Flip),
@@ -344,8 +388,27 @@ const APPLIED: &[&str] = &[
 const RUN: &[&str] = &["pipeline", "workflow", "job", "playbook", "process"];
 /// What is no longer what it was when it is converted.
 const CONVERTED: &[&str] = &["lead", "prospect", "opportunity", "contact", "trial"];
+/// What somebody keeps, and has no more as what it was once it is converted.
+const RECORDS: &[&str] = &[
+    "contact",
+    "lead",
+    "customer",
+    "opportunity",
+    "deal",
+    "account",
+    "user",
+    "member",
+    "order",
+    "invoice",
+    "issue",
+    "task",
+    "ticket",
+    "subscription",
+];
+/// What is chosen in a form.
+const PICKED: &[&str] = &["option", "dropdown", "checkbox", "radio", "combobox", "listbox"];
 /// What is changed here when it is pulled from elsewhere.
-const PULLED: &[&str] = &["image", "branch", "remote", "repository", "model", "change", "commit"];
+const PULLED: &[&str] = &["branch", "remote", "repository", "change", "commit"];
 /// What is over when it is terminated, and not deleted.
 const ENDED: &[&str] = &[
     "session",

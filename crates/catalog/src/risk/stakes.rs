@@ -170,7 +170,11 @@ impl Scale<'_, '_> {
     fn may_be_there_still(&self) -> bool {
         let runs = self.reading.execution.as_ref().is_some_and(|execution| !execution.read_only);
         let prose = &self.reading.prose;
-        let said = prose.says_dropped || prose.says_final || self.overwrites() || self.asked_to_delete();
+        let said = prose.says_dropped
+            || prose.says_final
+            || prose.says_discards
+            || self.overwrites()
+            || self.asked_to_delete();
         !runs && !said && !self.deletes_plainly() && !self.categories.contains(&Category::Financial)
     }
 
@@ -238,8 +242,10 @@ impl Scale<'_, '_> {
     fn moved(&self, whole: &[String], runs: bool) -> Option<Deed> {
         // whoever closes a connection of his own takes nothing out of service
         let acts = &self.reading.name.acts;
-        let closes = |(_, verb): &(Act, String)| matches!(verb.as_str(), "close" | "disconnect" | "detach");
-        let own = |word: &String| matches!(word.as_str(), "session" | "connection");
+        let closes = |(_, verb): &(Act, String)| {
+            matches!(verb.as_str(), "close" | "disconnect" | "detach" | "stop" | "forward")
+        };
+        let own = |word: &String| matches!(word.as_str(), "session" | "connection" | "forward");
         if !acts.is_empty() && acts.iter().all(closes) && whole.iter().any(own) {
             return None;
         }

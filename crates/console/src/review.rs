@@ -126,7 +126,7 @@ impl Waiting {
         unread.or(meanwhile.then_some("what it was meanwhile cannot be read any more"))
     }
 
-    /// Whether it is served on as it was accepted: the change breaks nobody and is harmless by all that is known.
+    /// Whether it is served on as it was accepted: the change breaks nobody, and no rule found anything in it.
     pub fn is_served_on(&self, server: &ServerName) -> bool {
         let read =
             |raw: &Option<Bytes>| Definition::new(server.clone(), self.pin.item.kind, raw.clone()?).ok();

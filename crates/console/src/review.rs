@@ -126,7 +126,7 @@ impl Waiting {
         unread.or(meanwhile.then_some("what it was meanwhile cannot be read any more"))
     }
 
-    /// Whether it is served on as it was accepted: the change breaks nobody and is harmless by all that is known.
+    /// Whether it is served on as it was accepted: the change breaks nobody, and no rule found anything in it.
     pub fn is_served_on(&self, server: &ServerName) -> bool {
         let both = self.before.as_ref().zip(self.after.as_ref());
         let drift = both.and_then(|(old, new)| drift::between(server, self.pin.item.kind, old, new));

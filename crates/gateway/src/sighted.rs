@@ -79,7 +79,7 @@ pub(crate) fn sighted(server: &ServerName, found: &Found) -> (Vec<Seen>, BTreeMa
 }
 
 /// What is served as it was accepted although its server shows something else now, items and instructions: the difference
-/// breaks no client and is harmless by all that is known, and nobody has refused it.
+/// breaks no client, no rule found anything in it, and nobody has refused it.
 pub async fn still_served(
     store: &Store,
     scope: &Scope,

@@ -1,8 +1,9 @@
 //! Whether an argument asks for what nobody should have: a credential, or what pays. By its name, since a server that means
 //! harm says nothing of it.
 
-use super::Kind;
 use super::fields::{Site, at, object};
+use super::stakes::Stakes;
+use super::{Kind, guards};
 use crate::names::words;
 use serde_json::Value;
 
@@ -81,7 +82,7 @@ const PAIRS: &[(&str, &[&str])] = &[
     ("name", &["maiden"]),
 ];
 /// Names of one word that mean nothing else alone.
-const ALONE: &[&str] = &["token", "bearer", "authorization", "cookie", "cookies"];
+const ALONE: &[&str] = &["token", "bearer", "authorization", "cookie", "cookies", "session"];
 /// What such a name begins with asks whether, and not for it.
 const WHETHER: &[&str] =
     &["include", "show", "has", "is", "with", "without", "no", "use", "allow", "list", "require"];
@@ -107,6 +108,9 @@ pub(super) fn look(site: &mut Site<'_>, place: &str, name: &str, schema: &Value)
     if is_asked(name, schema) {
         let because = "by its name it asks for a credential or for what pays".to_owned();
         site.push(place, Kind::ArgumentAsksSecret, true, 0.4, because);
+    }
+    if let Some(because) = guards::grants(name, schema, site.stakes == Stakes::Critical) {
+        site.push(place, Kind::ArgumentGrants, true, site.stakes.lifted(), because.to_owned());
     }
     for (name, schema) in object(schema.get("properties")) {
         look(site, &at(&at(place, "properties"), name), name, schema);

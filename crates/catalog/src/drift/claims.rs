@@ -72,12 +72,20 @@ fn judge(value: &Value, siblings: &Siblings) -> Judgement {
     risk::judge(&Tool::of(value, Claimed::default()), siblings)
 }
 
-/// What both versions can do, and whether new claims fit it.
-pub(super) fn compare(site: &mut Site<'_>, was: &Value, is: &Value, siblings: &(Siblings, Siblings)) {
+/// What both versions can do, their authors' hints aside.
+pub(super) fn judged(was: &Value, is: &Value, siblings: &(Siblings, Siblings)) -> (Judgement, Judgement) {
     // one view of the siblings for both: what they changed is told of them
-    let (old, new) = (judge(was, &siblings.0), judge(is, &siblings.0));
-    raised(site, &old, &new);
-    capabilities(site, was, is, &old);
+    (judge(was, &siblings.0), judge(is, &siblings.0))
+}
+
+/// What both versions can do, and whether new claims fit it.
+pub(super) fn compare(
+    site: &mut Site<'_>,
+    (was, old): (&Value, &Judgement),
+    (is, new): (&Value, &Judgement),
+) {
+    raised(site, old, new);
+    capabilities(site, was, is, old);
     let claims = |value: &Value, hint: &str| value.get("annotations").and_then(|a| a.get(hint)?.as_bool());
     let came = |hint: &str, mild: bool| claims(is, hint) == Some(mild) && claims(was, hint) != Some(mild);
     for (hint, mild) in HINTS {
@@ -90,18 +98,18 @@ pub(super) fn compare(site: &mut Site<'_>, was: &Value, is: &Value, siblings: &(
             site.push(&format!("/annotations/{hint}"), Kind::HintWeakened, true, weight, because);
         }
     }
-    unexplained(site, &claims, was, is, &new);
+    unexplained(site, &claims, was, is, new);
     // who begins to annotate gives several hints at once; one that comes by itself to what deletes or pays is no correction
     let alone = was.get("annotations").is_some() || unannotated(was) == unannotated(is);
     let plain = new.level == Level::Critical && alone;
     if came("readOnlyHint", true) && new.effect > Effect::Unknown {
-        denies(site, "readOnlyHint", &new, claims(was, "readOnlyHint").is_some());
+        denies(site, "readOnlyHint", new, claims(was, "readOnlyHint").is_some());
     } else if came("readOnlyHint", true) && new.effect == Effect::Unknown && alone {
         let because = "called read-only, which nothing in the definition bears out".to_owned();
         site.push("/annotations/readOnlyHint", Kind::HintWeakened, true, 0.5, because);
     }
     if came("destructiveHint", false) && new.effect == Effect::Irreversible {
-        denies(site, "destructiveHint", &new, plain || claims(was, "destructiveHint").is_some());
+        denies(site, "destructiveHint", new, plain || claims(was, "destructiveHint").is_some());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::alike::Among;
 use super::schema::{self, Direction};
+use super::stakes::Stakes;
 use super::text::{self, Role};
 use super::vocabulary::Vocabulary;
 use super::{Change, Item, Kind, asked, claims};
@@ -19,11 +20,24 @@ pub(super) struct Site<'a> {
     pub(super) changes: Vec<Change>,
     /// How many pairs of words may still be held beside each other.
     pub(super) cells: usize,
+    pub(super) stakes: Stakes,
+    /// How many more values may be judged as what is done.
+    pub(super) judgements: usize,
 }
+
+/// So many values of one item are judged, which takes most of a tenth of a second.
+const JUDGEMENTS_MAX: usize = 1_000;
 
 impl<'a> Site<'a> {
     pub(super) fn new(item: &'a str, vocabulary: &'a Vocabulary) -> Self {
-        Self { item, vocabulary, changes: vec![], cells: text::CELLS_MAX }
+        Self {
+            item,
+            vocabulary,
+            changes: vec![],
+            cells: text::CELLS_MAX,
+            stakes: Stakes::Changes,
+            judgements: JUDGEMENTS_MAX,
+        }
     }
 
     pub(super) fn push(&mut self, place: &str, kind: Kind, compatible: bool, weight: f64, because: String) {
@@ -88,9 +102,14 @@ pub(super) fn item(
     }
     let vocabulary = Vocabulary::of(&was.value, &is.value);
     let mut site = Site::new(label, &vocabulary);
+    let tools = was.kind == ItemKind::Tool && was.value != is.value;
+    let judged = tools.then(|| claims::judged(&was.value, &is.value, siblings));
+    if let Some((old, new)) = &judged {
+        site.stakes = Stakes::of(old, new);
+    }
     members(&mut site, was.kind, &was.value, &is.value);
-    if was.kind == ItemKind::Tool && was.value != is.value {
-        claims::compare(&mut site, &was.value, &is.value, siblings);
+    if let Some((old, new)) = &judged {
+        claims::compare(&mut site, (&was.value, old), (&is.value, new));
     }
     if canonical::long_numbers(&old) != canonical::long_numbers(&new) {
         // as values they may be equal, and nobody knows here what they are for

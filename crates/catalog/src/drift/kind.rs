@@ -46,12 +46,16 @@ kinds! {
     TextReworded = "text-reworded",
     /// Less than half of it is left.
     TextRewritten = "text-rewritten",
+    /// What is compared word by word ends before what differs, or before a part that is new.
+    TextTooLong = "text-too-long",
     /// A sentence that has next to no word in common with the rest of the definition.
     TextForeign = "text-foreign",
     /// A sentence where others have a word or a value.
     TextMisplaced = "text-misplaced",
     /// What the old text said is not done is said without its *not*.
     NegationLost = "negation-lost",
+    /// Words that held the tool back went out, or words that let it do more came in.
+    PromiseLifted = "promise-lifted",
     /// An address that was nowhere in the old definition.
     AddressAdded = "address-added",
 
@@ -75,6 +79,8 @@ kinds! {
     ArgumentAdded = "argument-added",
     /// A new argument takes a credential, or what pays, by its name.
     ArgumentAsksSecret = "argument-asks-secret",
+    /// A new argument lets a call act as somebody else, or pass by what holds it back, by its name.
+    ArgumentGrants = "argument-grants",
     ArgumentRemoved = "argument-removed",
     ArgumentRenamed = "argument-renamed",
     RequiredAdded = "required-added",

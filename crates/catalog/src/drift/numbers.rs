@@ -7,7 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub(super) fn four(host: &str) -> Option<String> {
     let parts: Vec<u64> = host.split('.').map(number).collect::<Option<_>>()?;
     let (last, first) = parts.split_last()?;
-    let open = 4_usize.checked_sub(first.len())?;
+    // at most three before the last
+    let open = 4_usize.checked_sub(first.len()).filter(|open| *open > 0)?;
     let room = 1_u64.checked_shl(8 * u32::try_from(open).ok()?)?;
     if *last >= room || first.iter().any(|byte| *byte > 255) {
         return None;
@@ -38,8 +39,30 @@ pub(super) fn is_odd(host: &str) -> bool {
     }
 }
 
+/// So far at most is looked for the bracket that ends an address: the longest has 45 characters.
+const BRACKETED_MAX: usize = 64;
+
 /// The address in brackets that a text begins with.
 pub(super) fn six(text: &str) -> Option<String> {
-    let (inner, _) = text.strip_prefix('[')?.split_once(']')?;
-    inner.parse::<Ipv6Addr>().ok().map(|address| format!("[{address}]"))
+    let inside = text.strip_prefix('[')?;
+    let end = inside.bytes().take(BRACKETED_MAX).position(|byte| byte == b']')?;
+    inside.get(..end)?.parse::<Ipv6Addr>().ok().map(|address| format!("[{address}]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_four_numbers_at_most_and_ends_soon() {
+        assert_eq!(four("1.2.3.4").as_deref(), Some("1.2.3.4"));
+        assert_eq!(four("1.2.772").as_deref(), Some("1.2.3.4"));
+        for none in ["1.2.3.4.0", "1.2.3.4.5", "1.2.3.256", ""] {
+            assert_eq!(four(none), None, "{none}");
+        }
+        assert_eq!(six("[::1]/x").as_deref(), Some("[::1]"));
+        assert_eq!(six("[2A00:1450::2]:80").as_deref(), Some("[2a00:1450::2]"));
+        assert_eq!(six(&format!("[::1{}]", " ".repeat(BRACKETED_MAX))), None);
+        assert_eq!(six("[é"), None);
+    }
 }

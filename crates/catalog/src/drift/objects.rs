@@ -1,9 +1,10 @@
 //! Objects in a schema: which members they list, and what may stand beside them.
 
 use super::fields::{at, object};
+use super::guards::Turn;
 use super::refs::bare;
 use super::schema::{Direction, Shift, Walk};
-use super::{Kind, asked};
+use super::{Kind, asked, guards};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap};
 
@@ -76,12 +77,13 @@ impl Walk<'_, '_> {
         for (key, schema) in new {
             let here = at(place, key);
             if let Some(before) = old.get(key) {
-                self.schema(&here, before, schema);
+                self.below(key, |walk| walk.schema(&here, before, schema));
                 continue;
             }
             match gone.twin(key, schema, || self.step()) {
                 Ok(Some(before)) => {
                     let because = format!("`{before}` is called `{key}`");
+                    self.renamed.insert(before.to_owned());
                     self.shifted(&here, Kind::ArgumentRenamed, Shift::Other, 0.1, because);
                     if self.takes() && !old.get(before).is_some_and(|was| asked::is_asked(before, was)) {
                         asked::look(self.site, &here, key, schema);
@@ -108,7 +110,11 @@ impl Walk<'_, '_> {
                 None if !self.free(b) => self.by_custom(),
                 _ => Shift::Wider,
             };
-            self.shifted(&at(place, key), Kind::ArgumentRemoved, shift, 0.06, format!("`{key}` is gone"));
+            let weight = match guards::turn(key) {
+                Some(Turn::Guards) if self.takes() => self.site.stakes.lifted(),
+                _ => 0.06,
+            };
+            self.shifted(&at(place, key), Kind::ArgumentRemoved, shift, weight, format!("`{key}` is gone"));
         }
     }
 

@@ -1,10 +1,10 @@
 //! What a pattern takes, found out by trying: what fits everything can be written in ways without number. Texts that would
 //! do harm are held against both patterns.
 
-use super::Kind;
 use super::fields::{strings, told};
 use super::opened::fits_all;
 use super::schema::{Shift, Walk};
+use super::{Kind, pattern_text};
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::cell::Cell;
@@ -54,6 +54,7 @@ const KINS: &[Kin] = &[
 /// Characters that a text which is far too long is made of.
 const LONG: [&str; 4] = ["a", "A", "0", "a b. "];
 const LONG_CHARS: usize = 2_000;
+const LIFTED_WEIGHT: f64 = 0.4;
 const LONG_WEIGHT: f64 = 0.1;
 /// What is no text in Latin letters, and what most patterns leave out.
 const ODD: [&str; 6] = [" ", "\t", "é", "漢字", "\u{1f600}", "\u{200b}"];
@@ -153,12 +154,12 @@ pub(super) fn changed(walk: &mut Walk<'_, '_>, place: &str, old: Option<&Value>,
     let (kind, shift, weight) = match (said(old), said(new)) {
         (false, false) => (Kind::SchemaRewritten, Shift::Same, 0.05),
         (false, true) => (Kind::PatternImposed, Shift::Narrower, 0.05),
-        (true, false) => (Kind::PatternLifted, Shift::Wider, 0.25),
+        (true, false) => (Kind::PatternLifted, Shift::Wider, LIFTED_WEIGHT),
         // what was tried is not all there is, so nothing is called wider for it
         (true, true) => match walk.trials.between(&text(old), &text(new)) {
             Tried::All => {
                 because += ", which takes whatever was tried";
-                (Kind::PatternLifted, Shift::Other, 0.25)
+                (Kind::PatternLifted, Shift::Other, LIFTED_WEIGHT)
             }
             Tried::More(what, weight) => {
                 because += &format!(", which takes {what}");
@@ -171,6 +172,11 @@ pub(super) fn changed(walk: &mut Walk<'_, '_>, place: &str, old: Option<&Value>,
             }
         },
     };
+    // what shows in how it is written weighs by what the tool can do
+    let more =
+        pattern_text::loosened(&text(old), &text(new)).filter(|_| said(old) && said(new) && walk.takes());
+    let weight = more.map_or(weight, |_| weight.max(walk.site.stakes.lifted()));
+    let because = more.map_or_else(|| because.clone(), |why| format!("{because}: {why}"));
     walk.shifted(place, kind, shift, weight, because);
     strings(walk.site, place, old, new);
 }

@@ -6,8 +6,9 @@ use super::opened::{is_open, takes_all};
 use super::patterns::Trials;
 use super::refs::{Referred, bends, branches, describes, resolve};
 use super::text::Role;
-use super::{Kind, values};
+use super::{Kind, defaults, values};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Who writes the values that the schema is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,10 @@ pub(super) struct Walk<'a, 'b> {
     pub(super) depth: usize,
     steps: usize,
     values: usize,
+    /// The argument that is compared, or what it is in; empty for none.
+    pub(super) name: String,
+    /// Members of the object that is compared that are called otherwise now.
+    pub(super) renamed: BTreeSet<String>,
     /// What the new schema refers to, and whether what either refers to may stand where more means less: asked at most once.
     referred: Option<Referred>,
     bent: Option<bool>,
@@ -89,6 +94,8 @@ pub(super) fn compare(
         depth: 0,
         steps: STEPS_MAX,
         values: VALUES_MAX,
+        name: String::new(),
+        renamed: BTreeSet::new(),
         referred: None,
         bent: None,
         trials: Trials::default(),
@@ -117,9 +124,25 @@ impl Walk<'_, '_> {
     /// A change of what fits.
     pub(super) fn shifted(&mut self, place: &str, kind: Kind, shift: Shift, weight: f64, because: String) {
         let fits = self.fits(shift);
-        // what a server answers is its own to widen
-        let weight = if self.takes() { weight } else { weight.min(0.1) };
+        let weight = match shift {
+            // what a server answers is its own to widen
+            _ if !self.takes() => weight.min(0.1),
+            Shift::Wider => self.site.stakes.loosened(weight),
+            Shift::Same | Shift::Narrower | Shift::Other => weight,
+        };
         self.site.push(place, kind, fits, weight, because);
+    }
+
+    /// Wider only by what may be left out.
+    pub(super) fn left_out(&mut self, place: &str, kind: Kind, weight: f64, because: String) {
+        self.site.push(place, kind, self.fits(Shift::Wider), weight, because);
+    }
+
+    /// Below a member of this name.
+    pub(super) fn below(&mut self, name: &str, each: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.name, name.to_owned());
+        each(self);
+        self.name = outer;
     }
 
     /// Whether one more pair may be compared.
@@ -208,12 +231,15 @@ impl Walk<'_, '_> {
         }
         values::types(self, place, old, new);
         values::choices(self, place, old, new);
+        let outer = std::mem::take(&mut self.renamed);
+        // properties before what is required of them
         for key in keys(old, new) {
             let (before, after) = (old.get(key), new.get(key));
             if before != after {
                 self.word(place, key, (old, new));
             }
         }
+        self.renamed = outer;
     }
 
     /// Only what describes.
@@ -250,7 +276,7 @@ impl Walk<'_, '_> {
             "description" => texts(self.site, &here, Role::Argument, old, new),
             "title" => texts(self.site, &here, Role::Label, old, new),
             "properties" => self.properties(&here, a, b),
-            "required" => values::required(self, &here, old, new),
+            "required" => values::required(self, &here, (a, b)),
             "additionalProperties" | "unevaluatedProperties" => self.others(&here, a, b, key),
             "items" => self.elements(&here, old, new),
             "anyOf" | "oneOf" if old.is_none() || new.is_none() => self.restriction(&here, old, new),
@@ -274,7 +300,7 @@ impl Walk<'_, '_> {
             | "additionalItems" | "unevaluatedItems" => {
                 self.condition(&here, old, new);
             }
-            "default" => values::default(self, &here, old, new),
+            "default" => defaults::default(self, &here, old, new),
             "examples" | "example" => {
                 self.site.push(&here, Kind::ExampleChanged, true, 0.02, "other examples".to_owned());
                 strings(self.site, &here, old, new);
@@ -360,6 +386,10 @@ impl Walk<'_, '_> {
                 false => (0.06, ""),
             };
             let because = format!("{} came in{all}", told(Some(schema)));
+            if schema.get("type").is_some_and(|of| of == "null") && key == "anyOf" {
+                self.left_out(&place, Kind::AlternativeAdded, weight, because);
+                continue;
+            }
             self.shifted(&place, Kind::AlternativeAdded, adds, weight, because);
             super::arguments::arrived(self.site, &place, schema);
         }

@@ -1,8 +1,9 @@
 //! How a text changed, and whether what came in belongs there.
 
 use super::fields::Site;
-use super::words::{Word, stem, words};
-use super::{Kind, negation, vocabulary::Vocabulary};
+use super::promises::Plain;
+use super::words::{CHARS_MAX, Word, behind, stem, words};
+use super::{Kind, negation, promises, vocabulary::Vocabulary};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a text is for.
@@ -24,6 +25,9 @@ const ORDERED_MAX: usize = 1_500;
 pub(super) const CELLS_MAX: usize = 20_000_000;
 /// So many words make a sentence where a value is usual.
 const SENTENCE: usize = 5;
+
+/// A server may say anything where nobody looks.
+const UNREAD: f64 = 0.6;
 
 /// Compares two texts that differ; `None` is no text.
 pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<&str>, new: Option<&str>) {
@@ -50,9 +54,28 @@ pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<
         _ => (Kind::TextRewritten, 0.1, format!("{kept} of {} words are left", before.len())),
     };
     site.push(place, kind, true, weight, because);
+    let unread = behind(is);
+    if !unread.is_empty() && unread != behind(was) {
+        let because =
+            format!("more than its first {CHARS_MAX} characters differ, and those behind are not compared");
+        site.push(place, Kind::TextTooLong, true, UNREAD, because);
+    }
     if let Some((negated, plain)) = negation::lost(&before, &after) {
         let because = format!("it said `{negated}`, and speaks of `{plain}` without that now");
         site.push(place, Kind::NegationLost, true, 0.45, because);
+    }
+    if matches!(role, Role::Guide | Role::Argument)
+        && old.is_some()
+        && let said = words(promises::said(was))
+        && let Some((plain, because)) =
+            promises::lifted(&said, &after, lost, fresh.len(), role == Role::Guide)
+    {
+        let weight = match plain {
+            Plain::Little => site.stakes.doubtful(0.15),
+            Plain::Among => site.stakes.doubtful(0.2),
+            Plain::Plainly => site.stakes.lifted(),
+        };
+        site.push(place, Kind::PromiseLifted, true, weight, because);
     }
     arrived(site, place, role, &fresh, is);
 }
@@ -60,6 +83,10 @@ pub(super) fn compare(site: &mut Site<'_>, place: &str, role: Role, old: Option<
 /// A text that nobody saw before, in a place that is new itself.
 pub(super) fn arrival(site: &mut Site<'_>, place: &str, role: Role, text: &str) {
     let all = words(text);
+    if !behind(text).is_empty() {
+        let because = format!("it has more than {CHARS_MAX} characters, and no more are compared");
+        site.push(place, Kind::TextTooLong, true, UNREAD, because);
+    }
     arrived(site, place, role, &all.iter().collect::<Vec<_>>(), text);
 }
 

@@ -2,9 +2,14 @@
 
 use super::alike::Among;
 use super::fields::{at, strings, told};
+use super::guards::{self, Turn};
 use super::refs::describes;
+use super::scales::Tops;
 use super::schema::{Shift, Walk};
+use super::stakes::Stakes;
 use super::{Kind, patterns};
+use crate::Category;
+use crate::risk::{self, Level, Siblings, Tool};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -83,7 +88,14 @@ pub(super) fn types(walk: &mut Walk<'_, '_>, place: &str, a: &Members, b: &Membe
         }
         _ => (Kind::TypeChanged, Shift::Other, 0.1),
     };
-    walk.shifted(&at(place, "type"), kind, shift, weight, because);
+    let here = at(place, "type");
+    // that it may be null means that it may be left out
+    let more =
+        |a: &Members, b: &Members| Some(allowed(b)?.difference(&allowed(a)?).any(|one| *one != "null"));
+    if kind == Kind::TypeWidened && more(a, b) == Some(false) {
+        return walk.left_out(&here, kind, weight, because);
+    }
+    walk.shifted(&here, kind, shift, weight, because);
 }
 
 /// `enum` and `const`, which may stand for one another.
@@ -124,7 +136,8 @@ pub(super) fn choices(walk: &mut Walk<'_, '_>, place: &str, a: &Members, b: &Mem
     let went: Vec<&&Value> = before.iter().filter(|value| !now.has(value)).collect();
     if !came.is_empty() {
         let because = format!("{} is taken too", list(&came));
-        walk.shifted(&here, Kind::EnumWidened, Shift::Wider, 0.08, because);
+        let weight = gained(walk, &before, &came);
+        walk.shifted(&here, Kind::EnumWidened, Shift::Wider, weight, because);
         strings(walk.site, &here, a.get("enum").or_else(|| a.get("const")), new);
     }
     if !went.is_empty() {
@@ -142,6 +155,55 @@ pub(super) fn choices(walk: &mut Walk<'_, '_>, place: &str, a: &Members, b: &Mem
     }
 }
 
+/// How much it weighs what more can be chosen.
+fn gained(walk: &mut Walk<'_, '_>, before: &[&Value], came: &[&&Value]) -> f64 {
+    const LITTLE: f64 = 0.08;
+    if !walk.takes() {
+        return LITTLE;
+    }
+    let stakes = walk.site.stakes;
+    let reading = if guards::is_deed(&walk.name) { Reading::Named } else { Reading::State };
+    if reading == Reading::State && stakes == Stakes::Looks {
+        return LITTLE;
+    }
+    let was = || before.iter().filter_map(|value| value.as_str());
+    let mut now = came.iter().filter_map(|value| value.as_str());
+    // what nobody looked at may be anything
+    let Some(left) = walk.site.judgements.checked_sub(before.len() + came.len()) else { return 0.3 };
+    walk.site.judgements = left;
+    let tops = Tops::of(was());
+    let known = || was().any(|text| deed(text, reading));
+    let more = |text: &str| stakes > Stakes::Looks && tops.are_below(text);
+    match now.any(|text| more(text) || (deed(text, reading) && !known())) {
+        true => stakes.lifted(),
+        false => LITTLE,
+    }
+}
+
+/// How a value is read that may be a deed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As what is done.
+    Named,
+    /// As what becomes of something: `deleted`.
+    State,
+}
+
+/// Whether a tool of that name would be critical, or run something.
+pub(super) fn deed(text: &str, reading: Reading) -> bool {
+    if text.len() > 60 {
+        return false;
+    }
+    let judge = |name: &str| {
+        let judged = risk::judge(&Tool { name, ..Tool::default() }, &Siblings::default());
+        judged.level == Level::Critical || judged.categories.contains(&Category::Execution)
+    };
+    let verb = || {
+        text.strip_suffix('d').is_some_and(|verb| judge(verb) || verb.strip_suffix('e').is_some_and(judge))
+    };
+    judge(text) || (reading == Reading::State && verb())
+}
+
 fn list(values: &[&&Value]) -> String {
     let mut shown: Vec<String> = values.iter().take(4).map(|value| told(Some(value))).collect();
     if values.len() > shown.len() {
@@ -150,7 +212,8 @@ fn list(values: &[&&Value]) -> String {
     shown.join(", ")
 }
 
-pub(super) fn required(walk: &mut Walk<'_, '_>, place: &str, old: Option<&Value>, new: Option<&Value>) {
+pub(super) fn required(walk: &mut Walk<'_, '_>, place: &str, (a, b): (&Members, &Members)) {
+    let (old, new) = (a.get("required"), b.get("required"));
     fn names(value: Option<&Value>) -> BTreeSet<&str> {
         value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
     }
@@ -160,7 +223,21 @@ pub(super) fn required(walk: &mut Walk<'_, '_>, place: &str, old: Option<&Value>
         walk.shifted(place, Kind::RequiredAdded, Shift::Narrower, 0.08, because);
     }
     for name in before.difference(&after) {
-        walk.shifted(place, Kind::RequiredRemoved, Shift::Wider, 0.06, format!("`{name}` may be left out"));
+        let because = format!("`{name}` may be left out");
+        let stakes = walk.site.stakes;
+        match guards::turn(name) {
+            // under another name it is asked for still, or told of as gone
+            _ if walk.renamed.contains(*name) || !walk.takes() => {
+                walk.left_out(place, Kind::RequiredRemoved, 0.06, because);
+            }
+            Some(Turn::Guards) => {
+                walk.shifted(place, Kind::RequiredRemoved, Shift::Wider, stakes.lifted(), because);
+            }
+            _ => {
+                let weight = if guards::bounds(name) { stakes.doubtful(0.06) } else { 0.06 };
+                walk.shifted(place, Kind::RequiredRemoved, Shift::Wider, weight, because);
+            }
+        }
     }
     if before == after {
         let odd = |value: Option<&Value>| !value.is_none_or(Value::is_array);
@@ -247,20 +324,12 @@ fn limit(
         (None, Some(_)) => (Kind::BoundTightened, Shift::Narrower),
         (Some(_), None) | (None, None) => (Kind::BoundLoosened, Shift::Wider),
     };
-    let weight = if kind == Kind::BoundLoosened { 0.1 } else { 0.04 };
-    walk.shifted(place, kind, shift, weight, because);
-}
-
-/// A call that leaves the argument out means what the default says.
-pub(super) fn default(walk: &mut Walk<'_, '_>, place: &str, old: Option<&Value>, new: Option<&Value>) {
-    let null = |value: Option<&Value>| value.is_none_or(Value::is_null);
-    let because = format!("the default was {} and is {}", told(old), told(new));
-    let (kind, fits, weight) = match (old, new) {
-        (None, Some(_)) => (Kind::DefaultAdded, true, 0.05),
-        (Some(_), None) => (Kind::DefaultRemoved, null(old), 0.03),
-        (Some(_), Some(_)) | (None, None) => (Kind::DefaultChanged, null(old) && null(new), 0.12),
+    let stakes = walk.site.stakes;
+    let weight = match sign < 0.0 {
+        _ if kind != Kind::BoundLoosened => 0.04,
+        true if guards::is_sum(&walk.name) && stakes > Stakes::Looks => stakes.lifted(),
+        false if guards::bounds(&walk.name) => stakes.doubtful(0.1),
+        true | false => 0.1,
     };
-    let fits = fits || !walk.takes();
-    walk.site.push(place, kind, fits, weight, because);
-    strings(walk.site, place, old, new);
+    walk.shifted(place, kind, shift, weight, because);
 }

@@ -1,5 +1,6 @@
 //! What a definition speaks of: its words and addresses, to tell what in a new text is foreign to it.
 
+use super::pattern_text;
 use super::words::{hosts, site, stem, words};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -31,12 +32,12 @@ impl Vocabulary {
 
     /// The hosts of a text that share no owner with one that was known.
     pub(super) fn new_hosts(&self, text: &str) -> Vec<String> {
-        hosts(text).into_iter().filter(|host| !self.sites.contains(site(host))).collect()
+        reached(text).into_iter().filter(|host| !self.sites.contains(site(host))).collect()
     }
 
     pub(super) fn text(&mut self, text: &str) {
         self.stems.extend(words(text).iter().filter_map(|word| stem(&word.text)).map(str::to_owned));
-        self.sites.extend(hosts(text).iter().map(|host| site(host).to_owned()));
+        self.sites.extend(reached(text).iter().map(|host| site(host).to_owned()));
     }
 
     fn everything(&mut self, value: &Value) {
@@ -69,3 +70,15 @@ impl Vocabulary {
         }
     }
 }
+
+/// The hosts of a text, or of a pattern.
+fn reached(text: &str) -> BTreeSet<String> {
+    let mut all = hosts(text);
+    if text.contains('\\') && text.len() <= PATTERN_MAX {
+        all.extend(hosts(&pattern_text::as_text(text)));
+    }
+    all
+}
+
+/// So long a text is no pattern of addresses.
+const PATTERN_MAX: usize = 4_000;

@@ -13,6 +13,12 @@ pub(super) struct Word {
 /// Most characters of one text that are looked at word by word; what comes behind is compared as a whole.
 pub(super) const CHARS_MAX: usize = 20_000;
 
+/// What of a text no words are made of.
+pub(super) fn behind(text: &str) -> &str {
+    let end = text.char_indices().nth(CHARS_MAX).map_or(text.len(), |(at, _)| at);
+    text.get(end..).unwrap_or_default()
+}
+
 /// The words of a text. Humps of `camelCase` are apart; scripts without spaces give a word for two characters.
 pub(super) fn words(text: &str) -> Vec<Word> {
     let mut found = Vec::new();
@@ -88,12 +94,19 @@ const COMMON: &[&str] = &[
     "each",
     "either",
     "every",
+    "exist",
+    "exists",
+    "first",
     "from",
     "have",
     "here",
     "into",
     "itself",
+    "instead",
     "just",
+    "know",
+    "known",
+    "learn",
     "like",
     "many",
     "more",

@@ -136,7 +136,7 @@ fn tell(review: &Review, one: &Waiting, seen: &Shown, server: &ServerName, given
     }
     told(&review.radius(&pin.item), say);
     if one.is_served_on(server) {
-        say.line("compatible and harmless by all that is known: what was accepted is served until somebody decides");
+        say.line("it breaks no client, and no rule found anything in it: what was accepted is served until somebody decides");
     }
     if pin.state != PinState::Gone {
         if let Some(like) = review.likeness(&pin.item) {

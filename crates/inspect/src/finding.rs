@@ -91,6 +91,8 @@ pub enum Detector {
     SplitPayload,
     /// The author's hints deny what the definition says.
     Contradiction,
+    /// It is in a language that nothing here reads.
+    UnreadLanguage,
 }
 
 impl Detector {
@@ -123,6 +125,7 @@ impl Detector {
             Self::Impersonation => "impersonation",
             Self::SplitPayload => "split-payload",
             Self::Contradiction => "contradiction",
+            Self::UnreadLanguage => "unread-language",
         }
     }
 }
@@ -144,7 +147,7 @@ impl Sighting {
 }
 
 /// The first characters of a text, for a reason: one line, everything in it visible.
-pub(crate) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     const CHARS_MAX: usize = 80;
     let mut one: String = text.split_whitespace().take(CHARS_MAX).collect::<Vec<_>>().join(" ");
     if let Some((cut, _)) = one.char_indices().nth(CHARS_MAX) {

@@ -7,6 +7,7 @@
 
 pub(crate) mod letters;
 pub(crate) mod markup;
+mod space;
 
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::unseen::Unseen;
@@ -36,28 +37,18 @@ pub enum Seat {
     Name,
 }
 
-/// Longest run of line breaks or spaces that honest layout needs.
-const RUN_MAX: usize = 40;
-const LINES_MAX: usize = 12;
 /// So many pictures of a font of its own an honest text may have.
 const ICONS_MAX: u32 = 8;
 
 pub(crate) fn look(text: &str, seat: Seat) -> Hidden<'_> {
     let mut hidden = Hidden { clear: Cow::Borrowed(text), ..Hidden::default() };
-    if !text.bytes().all(|b| b.is_ascii() && (b >= 0x20 || matches!(b, b'\n' | b'\t'))) {
+    if !text.bytes().all(|b| (b' '..=b'~').contains(&b) || matches!(b, b'\n' | b'\t')) {
         let counted = Counted::of(text);
         counted.tell(&mut hidden);
         letters::look(text, seat, &mut hidden.sightings);
         hidden.clear = Cow::Owned(letters::clear(text));
     }
-    if let Some(run) = long_run(text) {
-        hidden.sightings.push(Sighting::new(
-            Detector::WhiteSpace,
-            Severity::High,
-            0.95,
-            format!("text follows {run} characters of white space, out of sight: `{}`", excerpt(after(text))),
-        ));
-    }
+    space::look(text, &mut hidden);
     markup::look(text, &mut hidden);
     hidden
 }
@@ -90,9 +81,15 @@ impl Counted {
         let mut counted = Self::default();
         let has_right_to_left = text.chars().any(|c| c.is_alphabetic() && script(c) == Script::RightToLeft);
         let mut previous = None;
+        // joiners in a row, and what stands before them
+        let (mut row, mut joined) = (0, None);
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             let next = chars.peek().copied();
+            (row, joined) = match Unseen::of(c) {
+                Some(Unseen::Joiner) => (row + 1, if row == 0 { previous } else { joined }),
+                _ => (0, None),
+            };
             match Unseen::of(c) {
                 Some(Unseen::Tag) => {
                     // flags of regions are a black flag followed by tags
@@ -110,7 +107,7 @@ impl Counted {
                     counted.inside += u32::from(parts(previous, next));
                 }
                 Some(Unseen::Widthless) => counted.widthless(c, previous, next),
-                Some(Unseen::Joiner) => counted.joiner(c, previous, next),
+                Some(Unseen::Joiner) => counted.joiner(c, joined, next, row),
                 Some(Unseen::Override) => {
                     counted.overrides += 1;
                     if counted.overrides > 1 {
@@ -167,14 +164,15 @@ impl Counted {
     }
 
     /// Joiners belong between letters of scripts that join, and between emoji; selectors and vowels without a shape beside
-    /// letters of their script.
-    fn joiner(&mut self, c: char, previous: Option<char>, next: Option<char>) {
+    /// letters of their script. Two of them may be a slip of the hand; more carry something.
+    fn joiner(&mut self, c: char, before: Option<char>, next: Option<char>, row: u32) {
+        const ROW_MAX: u32 = 2;
         let joins = |c: Option<char>| c.is_some_and(letters::joins);
         let proper = match c {
-            '\u{200d}' => joins(previous) && joins(next),
-            _ => joins(previous) || joins(next),
+            '\u{200d}' => joins(before) && joins(next),
+            _ => joins(before) || joins(next),
         };
-        self.inside += u32::from(!proper);
+        self.inside += u32::from(!proper || row > ROW_MAX);
     }
 
     fn tell(self, hidden: &mut Hidden<'_>) {
@@ -248,65 +246,4 @@ fn is_flag(rest: &std::iter::Peekable<std::str::Chars<'_>>, first: char) -> bool
 
 fn told(characters: u32) -> String {
     format!("{characters} character{}", if characters == 1 { "" } else { "s" })
-}
-
-/// The length of the first run of white space that no layout needs and after which there is text.
-fn long_run(text: &str) -> Option<usize> {
-    if text.is_ascii() && !has_run(text.as_bytes()) {
-        return None;
-    }
-    let (mut run, mut lines) = (0, 0);
-    let mut before = false;
-    for (at, c) in text.char_indices() {
-        if c.is_whitespace() || Unseen::of(c).is_some_and(|unseen| unseen != Unseen::Private) {
-            run += 1;
-            lines += usize::from(c == '\n');
-        } else {
-            // on a line of its own it may stand below the end of a long name
-            let far = run - lines > if lines == 0 { RUN_MAX } else { 2 * RUN_MAX } && lines < 2;
-            let long = before && (lines > LINES_MAX || far || run > 4 * RUN_MAX);
-            if long && !closes_a_row(text, at, lines) {
-                return Some(run);
-            }
-            (run, lines, before) = (0, 0, true);
-        }
-    }
-    None
-}
-
-/// There is a run that is long enough to be looked at: a sample of every so many bytes meets it.
-fn has_run(text: &[u8]) -> bool {
-    const LEAST: usize = LINES_MAX + 1;
-    let space = |at: usize| text.get(at).is_some_and(|b| b.is_ascii_whitespace() || *b == 0x0b);
-    (LEAST - 1..text.len()).step_by(LEAST).filter(|at| space(*at)).any(|at| {
-        let before = (1..=LEAST).take_while(|by| at.checked_sub(*by).is_some_and(space)).count();
-        let behind = (1..=LEAST).take_while(|by| space(at + by)).count();
-        before + behind + 1 >= LEAST
-    })
-}
-
-/// White space that fills the last cell of a table's row, with nothing behind it: `| a cell       |`.
-fn closes_a_row(text: &str, at: usize, lines: usize) -> bool {
-    let (before, behind) = text.split_at_checked(at).unwrap_or_default();
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    let rest = behind.split('\n').next().unwrap_or_default();
-    lines == 0 && line.trim_start().starts_with('|') && rest.trim_end() == "|"
-}
-
-/// The text after its longest white space.
-fn after(text: &str) -> &str {
-    let mut best = ("", 0);
-    let mut start = 0;
-    let mut rest = text;
-    while let Some(at) = rest.find(|c: char| !c.is_whitespace()) {
-        let (gap, tail) = rest.split_at(at);
-        if start > 0 && gap.len() > best.1 {
-            best = (tail, gap.len());
-        }
-        start += at;
-        let word = tail.find(char::is_whitespace).unwrap_or(tail.len());
-        rest = tail.split_at(word).1;
-        start += word;
-    }
-    best.0
 }

@@ -14,6 +14,7 @@
 //! [`text::look`] reads a text as a model would: [`hidden`] finds what people do not see, [`encoded`] undoes codes, and
 //! [`steering`] weighs whether it tells the model what to do. It knows nothing of tools; `catalog` does.
 
+mod blank;
 mod encoded;
 pub mod finding;
 mod form;

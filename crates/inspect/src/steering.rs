@@ -11,6 +11,7 @@ mod roles;
 mod rules;
 mod script;
 mod stem;
+mod unread;
 pub(crate) mod wording;
 mod words;
 
@@ -30,6 +31,7 @@ pub(crate) fn weigh(text: &str, seat: Seat, about: &About<'_>) -> Vec<Sighting> 
     conduct::look(&sentences, seat, about, &mut found);
     compound(&mut found);
     found.extend(wording::look(&sentences, seat, about));
+    found.extend(unread::look(&sentences, seat, about));
     found
 }
 

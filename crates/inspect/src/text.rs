@@ -5,6 +5,7 @@ use crate::steering::lexicon;
 use crate::{encoded, hidden, steering};
 use std::collections::BTreeSet;
 
+pub use crate::blank::{Blank, blank};
 pub use crate::hidden::Seat;
 pub use crate::steering::lexicon::Topics;
 pub use crate::steering::wording::{BUCKETS, STEERS, Worded, wordings};
@@ -22,6 +23,8 @@ pub struct About<'a> {
     pub siblings: Option<&'a BTreeSet<String>>,
     /// Names of the tools of other servers, in small letters.
     pub theirs: Option<&'a BTreeSet<String>>,
+    /// The parameter that the text is about.
+    pub parameter: Option<&'a str>,
     /// What the text around speaks of.
     pub near: Topics,
     /// It describes what is to be given, so that what it asks for leaves with the call.

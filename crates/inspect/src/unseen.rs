@@ -10,7 +10,8 @@ pub(crate) enum Unseen {
     Selector,
     /// Without width, and of no use where letters are.
     Widthless,
-    /// It joins emoji and letters of scripts that join, or is a vowel of Khmer or a selector of Mongolian.
+    /// It joins emoji and letters of scripts that join, is a vowel of Khmer or a selector of Mongolian, or puts hieroglyphs
+    /// together.
     Joiner,
     /// It turns the direction of what follows.
     Override,
@@ -41,8 +42,19 @@ impl Unseen {
             | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0080}'..='\u{e00ff}'
-            | '\u{e01f0}'..='\u{e0fff}' => Self::Widthless,
-            '\u{200c}' | '\u{200d}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' => Self::Joiner,
+            | '\u{e01f0}'..='\u{e0fff}'
+            // no characters at all
+            | '\u{fdd0}'..='\u{fdef}' => Self::Widthless,
+            _ if u32::from(c) & 0xfffe == 0xfffe => Self::Widthless,
+            '\u{200c}'
+            | '\u{200d}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{2d7f}'
+            | '\u{1107f}'
+            | '\u{13430}'..='\u{1345f}'
+            | '\u{16fe4}' => Self::Joiner,
             '\u{202d}' | '\u{202e}' => Self::Override,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202c}' | '\u{2066}'..='\u{206f}' => {
                 Self::Mark

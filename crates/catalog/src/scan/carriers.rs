@@ -1,7 +1,8 @@
 //! Sentences where a value belongs: a default, an enum, a pattern, a title that orders something.
 
 use super::places::Place;
-use inspect::text::{commands, is_address, is_sentence, is_strongbox};
+use inspect::finding::excerpt;
+use inspect::text::{Blank, blank, commands, is_address, is_sentence, is_strongbox};
 use inspect::{Detector, Seat, Severity, Sighting};
 
 /// Parameters whose values are sentences by nature.
@@ -128,4 +129,30 @@ pub(super) fn look(place: &Place<'_>) -> Option<Sighting> {
     };
     let because = format!("a sentence stands where `{key}` has a value");
     Some(Sighting::new(Detector::Carrier, severity, confidence, because))
+}
+
+/// An address with a blank for what was said, for a secret or for who the user is: whoever fills it in, or shows the picture
+/// that is there, sends that along.
+pub(super) fn blanks(place: &Place<'_>) -> Option<Sighting> {
+    if place.key == "uriTemplate" || place.seat == Seat::Name {
+        return None;
+    }
+    let icon = place.key == "src" && place.pointer.contains("/icons/");
+    // documentation names the parts of an address; nobody documents by a default
+    let value = icon
+        || place.seat == Seat::Value
+            && (matches!(place.key, "default" | "const" | "uri" | "websiteUrl")
+                || place.pointer.starts_with("/_meta/"));
+    let spoken_of = ["e.g.", "such as", "for example"].iter().any(|mark| place.text.contains(mark));
+    let (severity, what) = match blank(place.text)? {
+        Blank::Talk if spoken_of => (Severity::Medium, "what was said"),
+        Blank::Talk => (Severity::High, "what was said"),
+        Blank::Secret if value => (Severity::High, "a secret"),
+        Blank::Person if value => (Severity::High, "who the user is"),
+        Blank::Any if icon => (Severity::Medium, "something"),
+        Blank::Secret | Blank::Person | Blank::Any => return None,
+    };
+    let because =
+        format!("an address has a blank for {what}, which goes there with it: `{}`", excerpt(place.text));
+    Some(Sighting::new(Detector::Outside, severity, 0.75, because))
 }

@@ -268,9 +268,10 @@ fn look(places: &[places::Place<'_>], about: &About<'_>) -> Vec<Finding> {
             }
             near = near.or(of_parameter.1);
         }
-        let of_place = About { near, asks: place.is_asking(), value: place.is_data(), ..*about };
+        let (asks, value, parameter) = (place.is_asking(), place.is_data(), place.parameter);
+        let of_place = About { near, asks, value, parameter, ..*about };
         let seen = text::look(place.text, place.seat, &of_place).into_iter().map(|one| place.weakened(one));
-        let carried = carriers::look(place);
+        let carried = carriers::look(place).into_iter().chain(carriers::blanks(place));
         let long = text::too_long(place.text, place.seat);
         found.extend(
             seen.chain(carried).chain(long).map(|sighting| Finding::at(place.pointer.clone(), sighting)),

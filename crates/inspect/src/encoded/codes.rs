@@ -32,7 +32,16 @@ pub(super) fn decode(text: &str) -> Vec<(Code, String)> {
             }
         }
     }
-    for (name, mark) in [("percent-encoding", '%'), ("an escape", '\\'), ("a character reference", '&')] {
+    for lines in in_lines(text) {
+        out.extend(run_of_letters(lines.trim_end_matches('=')));
+    }
+    let marks = [
+        ("percent-encoding", '%'),
+        ("an escape", '\\'),
+        ("a character reference", '&'),
+        ("quoted-printable", '='),
+    ];
+    for (name, mark) in marks {
         if text.matches(mark).take(3).count() > 2 {
             escapes(text, name, mark, &mut out);
         }
@@ -43,9 +52,47 @@ pub(super) fn decode(text: &str) -> Vec<(Code, String)> {
     out
 }
 
+/// Letters of a code that stand in several lines with nothing else in them, put together.
+fn in_lines(text: &str) -> Vec<String> {
+    const LINES: usize = 3;
+    let coded = |line: &&str| {
+        line.len() > 3 && line.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_=".contains(&b))
+    };
+    let mut out = Vec::new();
+    if !text.contains('\n') {
+        return out;
+    }
+    // the first of them may stand behind a sentence
+    let mut run: Vec<&str> = Vec::new();
+    for line in text.lines().map(|line| line.rsplit(' ').next().unwrap_or_default()).chain([""]) {
+        if coded(&line) {
+            run.push(line);
+        } else {
+            if run.len() >= LINES {
+                out.push(run.concat());
+            }
+            run.clear();
+        }
+    }
+    out
+}
+
+/// Text of two bytes a letter, the little end first.
+fn wide(bytes: &[u8]) -> Option<String> {
+    let units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|two| two.iter().rev().fold(0, |unit, b| unit << 8 | u16::from(*b)))
+        .collect();
+    let plain = units.iter().filter(|unit| (0x20..0x7f).contains(*unit)).count();
+    (plain * 4 > units.len() * 3).then(|| String::from_utf16(&units).ok()).flatten()
+}
+
 /// Whether bytes are text with words in it.
 fn readable(bytes: Vec<u8>) -> Option<String> {
-    let text = String::from_utf8(bytes).ok()?;
+    let text = match wide(&bytes) {
+        Some(text) => text,
+        None => String::from_utf8(bytes).ok()?,
+    };
     let plain = text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t' | '\r'));
     (plain && text.chars().filter(|c| c.is_alphabetic()).count() > 5).then_some(text)
 }
@@ -70,6 +117,11 @@ fn run_of_letters(run: &str) -> Option<(Code, String)> {
         return None;
     }
     let bytes = STANDARD_NO_PAD.decode(bare).or_else(|_| URL_SAFE_NO_PAD.decode(bare)).ok()?;
+    // the first bytes of what gzip compressed
+    if bytes.starts_with(&[0x1f, 0x8b, 8]) && bytes.len() > SHORTEST {
+        let code = Code { name: "base64", whole: true, odd: true };
+        return Some((code, "something compressed, which nobody can read here".to_owned()));
+    }
     readable(bytes).map(|text| (of("base64"), text))
 }
 
@@ -111,9 +163,11 @@ fn escapes(text: &str, name: &'static str, mark: char, out: &mut Vec<(Code, Stri
             }
             None => (c.to_string().into_bytes(), c.len_utf8()),
         };
+        // `\163 \145`: a space between two escapes parts them
+        let parts = c == ' ' && !run.is_empty() && rest.get(1..).is_some_and(|next| next.starts_with(mark));
         if c == mark && length > 1 {
             run.extend_from_slice(&bytes);
-        } else {
+        } else if !parts {
             close(&mut run, out);
         }
         all.extend(bytes);
@@ -146,7 +200,21 @@ fn escape(text: &str, mark: char) -> Option<(Vec<u8>, usize)> {
         }
         ('\\', "u") => number(2, 6, 16)?,
         ('\\', "U") => number(2, 10, 16)?,
-        ('\\', _) => number(1, 4, 8)?,
+        // `\65 ` in a style: hexadecimal digits and a space
+        ('\\', _) => match number(1, 4, 8) {
+            Some(octal) => octal,
+            None => {
+                let end = text.bytes().take(8).position(|b| b == b' ').filter(|end| *end > 2)?;
+                let (code, _) = number(1, end, 16)?;
+                (code, end + 1)
+            }
+        },
+        // two digits in large letters, or it is the value of something
+        ('=', _) => {
+            let large = text.get(1..3)?.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+            let (byte, length) = number(1, 3, 16).filter(|_| large)?;
+            return Some((vec![u8::try_from(byte).ok()?], length));
+        }
         _ => {
             let end = text.bytes().take(10).position(|b| b == b';')?;
             let (from, radix) = match text.get(1..3)? {

@@ -3,6 +3,7 @@
 use super::Seat;
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::unseen::Unseen;
+use std::borrow::Cow;
 
 /// As much of a script as telling look-alikes apart needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +31,14 @@ pub(crate) fn script(c: char) -> Script {
     }
 }
 
-/// Joiners may stand beside it: a letter of a script that joins, or an emoji.
+/// Joiners may stand beside it: a letter of a script that joins, or an emoji. A joiner vouches for no other.
 pub(crate) fn joins(c: char) -> bool {
     matches!(c, '\u{600}'..='\u{8ff}' | '\u{900}'..='\u{dff}' | '\u{e00}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{1800}'..='\u{18af}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}'
-        | '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{1f000}'..='\u{1faff}' | '\u{20e3}')
+        | '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{1f000}'..='\u{1faff}' | '\u{20e3}'
+        | '\u{2d30}'..='\u{2d7e}' | '\u{11000}'..='\u{1107e}' | '\u{13000}'..='\u{1342f}'
+        | '\u{13460}'..='\u{143ff}' | '\u{18b00}'..='\u{18cff}')
+        && Unseen::of(c) != Some(Unseen::Joiner)
 }
 
 pub(crate) fn is_widthless(c: char) -> bool {
@@ -138,6 +142,8 @@ fn lisu(c: char) -> Option<char> {
 /// Latin letters and digits in another style: full width, mathematical, enclosed, small capitals.
 fn styled(c: char) -> Option<char> {
     const SMALL_CAPITALS: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡxʏᴢ";
+    // there is no raised q
+    const RAISED: &str = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖqʳˢᵗᵘᵛʷˣʸᶻ";
     let code = u32::from(c);
     let letter = |offset: u32| char::from_u32(u32::from('a') + offset % 26);
     match code {
@@ -149,9 +155,13 @@ fn styled(c: char) -> Option<char> {
         0x1f130..=0x1f149 => letter(code - 0x1f130),
         0x1f150..=0x1f169 => letter(code - 0x1f150),
         0x1f170..=0x1f189 => letter(code - 0x1f170),
+        0x249c..=0x24b5 => letter(code - 0x249c),
         0x1d00..=0x1d22 | 0x262..=0x29f | 0xa730..=0xa731 | 0x1eb => {
             let at = SMALL_CAPITALS.chars().position(|small| small == c)?;
             letter(u32::try_from(at).ok()?)
+        }
+        0x2b0..=0x2e3 | 0x1d43..=0x1d65 | 0x1d9c..=0x1dbb | 0x2071..=0x207f => {
+            RAISED.chars().zip('a'..='z').find(|(raised, _)| *raised == c).map(|(_, letter)| letter)
         }
         _ => None,
     }
@@ -159,6 +169,7 @@ fn styled(c: char) -> Option<char> {
 
 /// The text without what is invisible, and with Latin letters for what passes for them inside Latin words.
 pub(crate) fn clear(text: &str) -> String {
+    let text = &*without_flags(text);
     let mut out = String::with_capacity(text.len());
     for piece in text.split_inclusive(|c: char| !is_word(c)) {
         let mixed = mixed(piece) || piece.chars().any(|c| styled(c).is_some());
@@ -170,6 +181,16 @@ pub(crate) fn clear(text: &str) -> String {
         }
     }
     out
+}
+
+/// Flags of countries are pairs of letters; where one of the letters is left over, they spell something.
+fn without_flags(text: &str) -> Cow<'_, str> {
+    let is_flag = |c: char| ('\u{1f1e6}'..='\u{1f1ff}').contains(&c);
+    if text.split(|c| !is_flag(c)).all(|row| row.chars().count().is_multiple_of(2)) {
+        return Cow::Borrowed(text);
+    }
+    let letter = |c: char| char::from_u32(u32::from('a') + u32::from(c) - 0x1f1e6).unwrap_or(c);
+    Cow::Owned(text.chars().map(|c| if is_flag(c) { letter(c) } else { c }).collect())
 }
 
 fn is_word(c: char) -> bool {

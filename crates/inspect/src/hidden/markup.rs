@@ -1,7 +1,9 @@
 //! Markup that a page does not show: comments, styles without size or colour, text beside the screen.
 
-use super::Hidden;
+use super::{Hidden, Seat};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
+use crate::steering;
+use crate::text::About;
 
 /// Opening and closing of what renderers leave out.
 const COMMENTS: &[(&str, &str)] = &[
@@ -125,7 +127,26 @@ fn style(text: &str, lower: &str, hidden: &mut Hidden<'_>) {
         let rest = text.get(from..).unwrap_or_default();
         let rest = rest.trim_start_matches(|c: char| !c.is_whitespace() && c != '>').trim_start_matches('>');
         let because = format!("`{style}` makes text invisible: `{}`", excerpt(rest));
-        hidden.sightings.push(Sighting::new(Detector::InvisibleMarkup, Severity::High, 0.85, because));
+        let tag = text.get(..from).and_then(|before| before.rfind('<')).unwrap_or(from);
+        let severity = if is_spoken_of(text, tag, rest) { Severity::Low } else { Severity::High };
+        hidden.sightings.push(Sighting::new(Detector::InvisibleMarkup, severity, 0.85, because));
+        if !severity.flags() {
+            return;
+        }
         hidden.revealed.push(rest.to_owned());
     }
+}
+
+/// "Renders `<div style="display:none">` to a picture": a tag that is spoken of, opened in the middle of a sentence that goes on
+/// behind it, closed nowhere, and nothing is seen in
+/// what is behind it.
+fn is_spoken_of(text: &str, tag: usize, rest: &str) -> bool {
+    let opened = text.get(tag..).is_some_and(|tag| tag.starts_with('<'));
+    let goes_on = |c: char| c.is_lowercase() || matches!(c, '`' | ',' | ')' | '"' | '\'');
+    let before = text.get(..tag).unwrap_or_default().trim_end_matches(['`', '"', '\'', '(', ' ']);
+    opened
+        && before.ends_with(char::is_alphanumeric)
+        && rest.trim_start().starts_with(goes_on)
+        && !rest.contains("</")
+        && steering::weigh(rest, Seat::Value, &About::default()).is_empty()
 }

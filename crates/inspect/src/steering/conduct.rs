@@ -9,9 +9,9 @@ mod language;
 mod signs;
 
 use super::lexicon::world::{
-    ABROAD, AGENDA, AWARE, BESIDE, BEYOND, BROWSER, CHECK, CLAIM, CONTENT, DEED, DISCREET, DISPARAGED, DOWN,
-    FOLK, GIVEN_RULES, MAILBOX, MONEY, OUGHT, PAPER, PAPERS, PERSON, PRETEXT, READER, RIVAL, SAID, SCOPE,
-    SCREEN, SETTINGS, TALE, TIMING, UNASKED, UNTRUE, VERB, without_harmless,
+    AGENDA, AWARE, BESIDE, BEYOND, BROWSER, CHECK, CLAIM, CONTENT, DEED, DISCREET, DISPARAGED, DOWN, FOLK,
+    GIVEN_RULES, MAILBOX, MONEY, OUGHT, PAPER, PAPERS, PERSON, PRETEXT, READER, RIVAL, SAID, SCOPE, SCREEN,
+    SETTINGS, TALE, TIMING, UNASKED, UNTRUE, VERB,
 };
 use super::lexicon::{
     CONTEXT, FETCH, HOST, MOVE, NOT, PERSONAL, PLACE, QUOTED, SECRET, STRONGBOX, TALK, TELL, TOOL, Topics,
@@ -454,41 +454,6 @@ impl Weighed<'_> {
                         .any(|token| token.topics.meets(AWARE) && !matches!(&*token.text, "say" | "saying"))
                 })
             })
-    }
-
-    /// In another language only parts of words are known, less those that are parts of harmless ones.
-    fn abroad(&self) -> Signs {
-        let mut signs = Signs::NONE;
-        let lower = without_harmless(self.s.text.to_lowercase());
-        let speaks = |wanted: Topics| {
-            ABROAD
-                .iter()
-                .filter(|(topics, _)| topics.meets(wanted))
-                .any(|(_, parts)| parts.iter().any(|part| lower.contains(part)))
-        };
-        let things = PAPERS.or(FOLK).or(SAID).or(SETTINGS).but(self.about.own);
-        let argument = |name: &String| {
-            name.len() > 1
-                && lower.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name)
-        };
-        let named = self.about.ours.is_some_and(|ours| ours.iter().any(argument));
-        let file = self.s.any(Kind::Path) && speaks(CONTENT);
-        let entry = (self.is_an_entry() || self.is_code()) && !speaks(CONTENT.or(TIMING).or(DISCREET));
-        // a word for a file is in every second text about files; something is done with it besides
-        let done = speaks(CONTENT) || speaks(TIMING) || speaks(DISCREET);
-        // whom somebody knows and what was said is nobody's but theirs
-        let theirs = speaks(FOLK.or(SAID).but(self.about.own));
-        let thing = (speaks(things) || file) && (named && !entry && done || speaks(BESIDE))
-            || theirs && self.about.asks && speaks(CONTENT);
-        signs.add(Signs::THING, thing);
-        signs.add(Signs::SINK, thing && (self.about.asks || named));
-        // whose it is is plain where it is taken as a whole, or behind somebody's back: every server has files and settings
-        let taken = speaks(DISCREET) || file || theirs || signs.has(Signs::SINK) && speaks(CONTENT);
-        signs.add(Signs::TAKEN, thing && taken);
-        signs.add(Signs::HUSH, speaks(DISCREET));
-        signs.add(Signs::TIMING, speaks(TIMING));
-        signs.add(Signs::ADDRESS, self.s.any(Kind::Mail) || self.s.any(Kind::Url));
-        signs
     }
 }
 

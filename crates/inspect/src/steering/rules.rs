@@ -1,15 +1,17 @@
 //! What one sentence can be accused of. Each rule wants two things of it.
 
+mod aims;
 mod blunt;
 mod choice;
 mod honest;
+pub(super) mod names;
 mod people;
+mod secrets;
 
 use super::lexicon::{
-    ACCESS, AFTER, ALSO, ALWAYS, ANYTHING, ARGUMENT, CONTEXT, DESTROY, FETCH, GRANT, GUARD, HOST, IDENTITY,
-    IGNORE, INSTALL, JOIN, MALICE, MODEL, MOVE, MUST, NOT, OFF, OTHERS, OUTSIDE, PART, PERSONAL, PLACE,
-    POWER, PRIOR, QUOTED, REDIRECT, RETURNED, ROLE, RULES, RUN, SECRET, SELF, SETUP, SHELL, SILENT,
-    STRONGBOX, TALK, TELL, Topics, USE, USER, WHOLE, YOU,
+    ACCESS, AFTER, ALSO, ALWAYS, ANYTHING, ARGUMENT, CONTEXT, DESTROY, GRANT, GUARD, IDENTITY, IGNORE,
+    INSTALL, JOIN, MALICE, MODEL, MOVE, MUST, NOT, OFF, OUTSIDE, PART, PERSONAL, PLACE, POWER, PRIOR, QUOTED,
+    REDIRECT, ROLE, RULES, RUN, SECRET, SELF, SETUP, SHELL, SILENT, TALK, Topics, USE, USER, WHOLE, YOU,
 };
 use super::script::is_script;
 use super::words::{Kind, Sentence, Token};
@@ -43,6 +45,11 @@ pub(super) fn all(sentence: &Sentence<'_>, seat: Seat, about: &About<'_>) -> Vec
     if said.may_be_blunt() {
         found.extend(blunt.iter().filter_map(|rule| rule(&said)));
     }
+    found.extend(said.pours_secrets());
+    found.extend(said.belittles_a_check());
+    found.extend(said.lays_down_an_account());
+    found.extend(said.leaves_out_what_is_against());
+    found.extend(said.installs_from_elsewhere());
     // every other rule wants two things
     if sentence.topics.count() < 2 && !said.outside() && !is_script(sentence.text) {
         return found;
@@ -160,102 +167,14 @@ impl Said<'_> {
             s.tokens.get(at).is_some_and(|token| token.bare) && users.map(|(user, _)| user).any(wish)
         };
         let slighted = s.commands(IGNORE) && !self.summarises() && s.places(IGNORE).any(slights);
+        let severity = if self.overrides_a_thing() && !recast && !slighted { Low } else { High };
         (unsaid || recast || slighted)
-            .then(|| self.sees(Detector::Override, High, 0.9, "what was said before is to be forgotten"))
-    }
-
-    fn fetches_secrets(&self) -> Option<Sighting> {
-        let s = self.sentence;
-        let moved = s.affirms(MOVE.or(FETCH).or(MALICE).or(RUN)) || (self.of(AFTER) && self.of(WHOLE));
-        if self.foreign(STRONGBOX) && moved && !self.names_a_sibling_of_secrets() {
-            let far = self.outside() || self.hushes() || self.names_an_argument() || self.of(MALICE);
-            let used = s.tokens.first().is_some_and(|token| token.text == "used") && !far;
-            let severity = if far { Critical } else { High };
-            let summary =
-                s.first && self.seat == Seat::Prose && !self.of(ALSO.or(AFTER).or(MUST).or(YOU)) && !far;
-            // what is written into such a file is not taken out of it
-            let kept = self.is_put_there() && !self.of(FETCH.or(WHOLE).or(SHELL)) && !self.outside();
-            // "secrets.yaml reads back without its values": it is told what happens, and nothing is ordered
-            let told = !far && !self.orders(MOVE.or(FETCH).or(MALICE).or(RUN).or(USE));
-            let severity = match () {
-                () if kept && self.of(RETURNED) || self.documents_an_argument() => Low,
-                () if self.is_where_variables_are() && !self.outside() => Low,
-                () if summary || used || kept || told => Medium,
-                () => severity,
-            };
-            return Some(self.sees(
-                Detector::Exfiltration,
-                severity,
-                0.9,
-                "secrets that are not this tool's business are touched",
-            ));
-        }
-        let things = SECRET.or(PLACE).or(PERSONAL);
-        // the user hears what is the user's
-        let heard = s.follows(TELL, USER, 2);
-        if s.commands(MALICE) && self.of(things.or(CONTEXT)) {
-            return Some(self.sees(Detector::Exfiltration, High, 0.9, "data is to be stolen"));
-        }
-        let away = self.outside() || self.hushes();
-        let extra = self.of(ALSO) || self.of(AFTER) && self.names_an_argument();
-        let yours = self.of(WHOLE.or(OTHERS)) && self.of(YOU.or(USER));
-        if self.foreign(things)
-            && !self.is_out_of_reach()
-            && (away || !self.of(RETURNED))
-            && s.near(MOVE, things, 8)
-            && self.orders(MOVE)
-            && (away || (extra && yours && !heard))
-        {
-            let severity = if self.foreign(SECRET) || away { High } else { Medium };
-            return Some(self.sees(
-                Detector::Exfiltration,
-                severity,
-                0.75,
-                "secrets or personal data are to be handed over",
-            ));
-        }
-        let near = s.near(WHOLE, HOST, 4) || s.near(MOVE.or(FETCH), HOST, 4) && self.orders(MOVE.or(FETCH));
-        let emptied = self.foreign(HOST) && near && self.names_an_argument() && !self.names_its_variables();
-        emptied.then(|| {
-            self.sees(Detector::Exfiltration, High, 0.7, "what the user's machine holds is asked for")
-        })
-    }
-
-    /// `list_ssh_keys` is another tool of this server, and no key.
-    fn names_a_sibling_of_secrets(&self) -> bool {
-        let s = self.sentence;
-        let named = |at: usize| {
-            let before = s.tokens.get(at.saturating_sub(3)..=at).unwrap_or_default();
-            let mut names = before.iter().filter_map(|token| token.whole);
-            names.any(|name| self.is_sibling(&name.to_lowercase()))
-        };
-        let mut places = s.places(STRONGBOX).peekable();
-        places.peek().is_some() && places.all(named)
-    }
-
-    /// Stores of secrets are where something goes: "into .env or .env.local".
-    fn is_put_there(&self) -> bool {
-        let s = self.sentence;
-        // "to paste it" is no place
-        let leads = |two: &[Token<'_>]| match two {
-            [to, next] => {
-                matches!(&*to.text, "to" | "into" | "in") && !(next.bare && next.topics.meets(MOVE.or(FETCH)))
-            }
-            _ => false,
-        };
-        let mut before = None;
-        s.places(STRONGBOX).all(|at| {
-            let words = s.tokens.get(at.saturating_sub(3)..=at).unwrap_or_default();
-            let joined = before.replace(at).is_some_and(|before| at - before <= 3)
-                && words.iter().any(|token| matches!(&*token.text, "or" | "and"));
-            // whoever's key is in there may come in
-            let lets_in = s.tokens.get(at).is_some_and(|token| token.text.contains("authorized"));
-            !lets_in && (joined || words.windows(2).any(leads))
-        })
+            .then(|| self.sees(Detector::Override, severity, 0.9, "what was said before is to be forgotten"))
     }
 
     fn hands_over_context(&self) -> Option<Sighting> {
         const WHY: &str = "the conversation or what the model was told is asked for";
+        const SPOKEN: &str = "the conversation or what the model was told is spoken of";
         let s = self.sentence;
         let named = self.foreign(IDENTITY) && self.of(USE) && self.means_the_caller();
         let strong = self.foreign(CONTEXT) && !self.is_no_context() || named;
@@ -272,8 +191,8 @@ impl Said<'_> {
         // the protocol's own word for an answer
         let returned = returned || !self.about.asks && s.text.trim_start().starts_with("CallToolResult: ");
         let severity = match (strong, soft) {
-            _ if self.is_a_heading() => Low,
-            _ if returned && !self.orders(MOVE) && !self.of(MODEL.or(YOU)) => Low,
+            _ if self.is_a_heading() => return None,
+            _ if returned && !self.orders(MOVE) && !self.of(MODEL.or(YOU)) => return None,
             (true, _) if given && (self.hushes() || self.outside()) => Critical,
             (true, _) if given => High,
             (true, _) if asked && !barred => Medium,
@@ -282,7 +201,8 @@ impl Said<'_> {
             (false, true) if self.recalls() && s.affirms(MOVE) && s.any(Kind::Name) => High,
             (false, _) => return None,
         };
-        Some(self.sees(Detector::Exfiltration, severity, 0.8, WHY))
+        let why = if severity == Low { SPOKEN } else { WHY };
+        Some(self.sees(Detector::Exfiltration, severity, 0.8, why))
     }
 
     /// "a copy of everything that was said": all of it, and exactly.
@@ -412,69 +332,6 @@ impl Said<'_> {
         let joined = s.near(JOIN, PART, 6);
         let severity = if joined { Medium } else { Low };
         (piece || joined).then(|| self.sees(Detector::SplitPayload, severity, 0.5, "a text comes in pieces"))
-    }
-
-    /// `passwordPolicy`, `secret_rotation`: what is done about secrets, and none.
-    fn is_about_it(&self) -> bool {
-        self.sentence.tokens.last().is_some_and(|token| {
-            matches!(
-                &*token.text,
-                "manager"
-                    | "policy"
-                    | "policies"
-                    | "rotation"
-                    | "expiry"
-                    | "expiration"
-                    | "strength"
-                    | "length"
-                    | "required"
-                    | "enabled"
-                    | "reset"
-                    | "hint"
-                    | "type"
-                    | "name"
-                    | "names"
-                    | "arn"
-                    | "algorithm"
-                    | "id"
-                    | "ids"
-                    | "uuid"
-                    | "uuids"
-                    | "fingerprint"
-            )
-        })
-    }
-
-    /// How many of its words are such as sentences are made of.
-    fn common_words(&self) -> usize {
-        let is_common = |token: &&Token<'_>| crate::encoded::common::is_common(&token.text);
-        self.sentence.tokens.iter().filter(is_common).count()
-    }
-
-    /// A parameter's or a tool's own name.
-    fn name(&self) -> Option<Sighting> {
-        let s = self.sentence;
-        let asks = self.foreign(CONTEXT)
-            || self.foreign(TALK) && s.near(WHOLE, TALK, 3)
-            || self.foreign(PLACE) && self.of(WHOLE);
-        // `only_if_all_discussions_are_resolved` is a condition
-        let condition = s.tokens.iter().any(|token| matches!(&*token.text, "if" | "unless" | "only"))
-            || s.tokens.len() < 4 && s.tokens.first().is_some_and(|token| token.text == "has");
-        let asks = asks && !condition && !self.sets_up_a_model() || super::conduct::hoards(s, self.about);
-        let secret = self.foreign(STRONGBOX);
-        let power = self.of(POWER) && self.of(IGNORE) || s.near(IGNORE, RULES, 3);
-        let long = s.tokens.len() > 6 && self.common_words() > 1;
-        let why = match () {
-            () if asks => "its name asks for the conversation or all of a place",
-            () if secret && !self.is_about_it() => {
-                "its name asks for secrets that are not this tool's business"
-            }
-            () if power => "its name overrules something",
-            () if long => "its name is a sentence",
-            () => return None,
-        };
-        let severity = if long && !asks && !secret && !self.is_an_order_for_a_name() { Medium } else { High };
-        Some(self.sees(Detector::ExfiltrationParameter, severity, 0.8, why))
     }
 }
 

@@ -5,7 +5,7 @@
 //! the root of their number. Nothing is called and nothing is learnt at run time: it is one table in the program, made by
 //! `cargo xtask learn wording`, and the words that weigh most are in the reason.
 
-use super::lexicon::{QUOTED, Topics};
+use super::lexicon::{CONTEXT, MODEL, OTHERS, OUTSIDE, QUOTED, SECRET, STRONGBOX, Topics, USER, YOU};
 use super::words::{Kind, Sentence, Token, is_unspaced};
 use crate::finding::{Detector, Severity, Sighting, excerpt};
 use crate::hidden::Seat;
@@ -21,6 +21,9 @@ static TABLE: &[u8; HEAD + BUCKETS] = include_bytes!("wording.bin");
 pub const STEERS: f32 = 2.6;
 /// From here on a reviewer is told.
 const NOTEWORTHY: f32 = 1.6;
+
+/// Somebody who acts, or something that an order would be about.
+const STEERABLE: Topics = MODEL.or(YOU).or(USER).or(OTHERS).or(OUTSIDE).or(SECRET).or(STRONGBOX).or(CONTEXT);
 
 /// What a text of each kind is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,9 +89,13 @@ fn weight(sentence: &Sentence<'_>, carrier: Carrier) -> Option<f32> {
     let parts = sentence.tokens.windows(PART).step_by(STRIDE).chain(ending);
     let parts = parts.filter(|_| sentence.tokens.len() > LONG);
     let parts = parts.map(|part| (part, part.iter().fold(Topics::NONE, |all, one| all.or(one.topics))));
-    let weights = whole
-        .chain(parts)
-        .filter_map(|(tokens, topics)| weight_of(&Piece { tokens, topics, first: sentence.first, carrier }));
+    let weights = whole.chain(parts).filter_map(|(tokens, topics)| {
+        let here = weight_of(&Piece { tokens, topics, first: sentence.first, carrier })?;
+        // an order is one wherever it stands; what is said of a thing is weighed where it is said
+        let elsewhere = Piece { tokens, topics, first: false, carrier: Carrier::Description };
+        let there = if topics.meets(STEERABLE) { weight_of(&elsewhere) } else { None };
+        Some(there.map_or(here, |there| here.max(there)))
+    });
     weights.max_by(f32::total_cmp)
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Rule {
 
 const REWORD: &str = "Take the text out of the definition, or do not use the server.";
 
-const POISON: [(Detector, Severity, &str, &str); 26] = [
+const POISON: [(Detector, Severity, &str, &str); 27] = [
     (
         Detector::HiddenCharacters,
         Severity::Critical,
@@ -81,6 +81,12 @@ const POISON: [(Detector, Severity, &str, &str); 26] = [
         Severity::High,
         "The author's hints deny what the definition says.",
         "Correct the hints, or the description.",
+    ),
+    (
+        Detector::UnreadLanguage,
+        Severity::Low,
+        "A language that nothing here reads, so nothing can be found in it.",
+        "Have somebody who speaks it read the definition.",
     ),
 ];
 

@@ -6,7 +6,8 @@ use super::super::lexicon::{
 };
 use super::super::words::{Kind, Token};
 use super::Said;
-use crate::finding::{Detector, Severity, Sighting};
+use crate::blank::Blank;
+use crate::finding::{Detector, Severity, Sighting, excerpt};
 use Severity::{High, Medium};
 
 /// Who uses what is built on a tool, by the names that trades have for them.
@@ -274,6 +275,10 @@ impl Said<'_> {
         let answers = self.any_word(&["reply", "replies", "answer", "answers", "response", "responses"]);
         (blank || answers).then(|| {
             let why = "an image in the answer would carry something to a place outside";
+            if crate::blank::blank(s.text).is_some_and(|of| of > Blank::Any) {
+                // what is put there by that name is no example of anything
+                return Sighting::new(Detector::Outside, High, 0.8, format!("{why}: `{}`", excerpt(s.text)));
+            }
             self.sees(Detector::Outside, if blank { High } else { Medium }, 0.8, why)
         })
     }

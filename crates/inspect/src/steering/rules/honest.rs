@@ -1,8 +1,9 @@
 //! What honest documentation says in the words of an attack, told by its shape.
 
 use super::super::lexicon::{
-    ALSO, ALWAYS, ANYTHING, ASK, BEST, CONTEXT, FETCH, HOST, MALICE, MOVE, MUST, OUTSIDE, PLACE, REDIRECT,
-    ROLE, RUN, SHELL, SKIP, STRONGBOX, TALK, Topics, UNSEEN, USE, USER, WHOLE, YOU,
+    ALSO, ALWAYS, ANYTHING, ASK, BEST, CONTEXT, FETCH, HOST, IGNORE, MALICE, MODEL, MOVE, MUST, OUTSIDE,
+    PLACE, REDIRECT, ROLE, RULES, RUN, SELF, SHELL, SKIP, STRONGBOX, TALK, Topics, UNSEEN, USE, USER, WHOLE,
+    YOU,
 };
 use super::super::words::{Kind, Token};
 use super::Said;
@@ -124,7 +125,39 @@ impl Said<'_> {
             "first_message",
             "firstmessage",
         ];
-        self.about.ours.is_some_and(|ours| BESIDE.iter().any(|name| ours.contains(*name))) && !self.of(YOU)
+        let beside = self.about.ours.is_some_and(|ours| BESIDE.iter().any(|name| ours.contains(*name)));
+        (beside || self.about.name.is_some_and(makes_a_model)) && !self.of(YOU)
+    }
+
+    /// "Overrides the default rules of the dishwasher": what it does to a thing's rules is told, and nobody's who reads this.
+    pub(super) fn overrides_a_thing(&self) -> bool {
+        const NO_THINGS: &[&str] = &[
+            "conversation",
+            "session",
+            "chat",
+            "host",
+            "system",
+            "developer",
+            "client",
+            "platform",
+            "harness",
+            "context",
+            "user",
+            "ai",
+            "prompt",
+        ];
+        let s = self.sentence;
+        let told = s.places(IGNORE).next().is_some()
+            && s.places(IGNORE)
+                .all(|at| s.tokens.get(at).is_some_and(|token| !token.bare && token.text.ends_with('s')));
+        let of_a_thing = |at: usize| {
+            let behind = s.tokens.get(at + 1..).unwrap_or_default();
+            let thing = |token: &Token<'_>| {
+                token.topics.meets(MODEL.or(YOU).or(SELF)) || NO_THINGS.contains(&&*token.text)
+            };
+            behind.first().is_some_and(|of| of.text == "of") && !behind.iter().take(5).any(thing)
+        };
+        s.first && !self.about.asks && !self.of(MODEL) && told && s.places(RULES).any(of_a_thing)
     }
 
     /// "the full history of a table": of a thing, and nothing that was said.
@@ -223,12 +256,43 @@ impl Said<'_> {
             [verb, this, to] => verb.topics.meets(USE) && this.text == "this" && to.text == "to",
             _ => false,
         });
-        to && !self.of(ALWAYS.or(MUST).or(BEST).or(ANYTHING).or(OUTSIDE))
+        // "Use this as the primary tool to search logs"
+        let first_for = s.tokens.windows(7).any(|seven| {
+            let words: Vec<&str> = seven.iter().map(|token| &*token.text).collect();
+            matches!(
+                words.as_slice(),
+                ["use", "this", "as", "the" | "your", "primary" | "main" | "default", "tool", "to" | "for"]
+            )
+        });
+        let best = if first_for { Topics::NONE } else { BEST };
+        (to || first_for)
+            && !self.of(ALWAYS.or(MUST).or(best).or(ANYTHING).or(OUTSIDE))
             && !s
                 .tokens
                 .iter()
                 .any(|token| matches!(&*token.text, "instead" | "rather" | "any" | "every" | "all"))
     }
+}
+
+/// `create_assistant`: a system prompt is what such a tool is told of the one that it makes.
+fn makes_a_model(name: &str) -> bool {
+    const MADE: &[&str] = &["assistant", "agent", "bot", "chatbot", "persona", "character", "gpt", "copilot"];
+    const MAKES: &[&str] = &[
+        "create",
+        "update",
+        "edit",
+        "configure",
+        "make",
+        "new",
+        "clone",
+        "set",
+        "deploy",
+        "add",
+        "register",
+        "upsert",
+    ];
+    let words = |of: &[&str]| name.split(|c: char| !c.is_alphanumeric()).any(|word| of.contains(&word));
+    words(MADE) && words(MAKES)
 }
 
 /// A method of the protocol itself, such as the notice that the tools changed.

@@ -232,10 +232,12 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
             return Ok(Verdict::Yes);
         }
     };
+    let mut whole_index = true;
     if place.has_ledger() {
         let book = Book::open(place).await?;
         if let Some(behind) = index::filled_as_far(&book, &store, place).await? {
             given.say.aside(behind.to_string());
+            whole_index = false;
         }
         book.close().await?;
     }
@@ -257,7 +259,8 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
         let head = [whole("when (UTC)"), whole("call"), cut("who"), cut("what"), cut("ended"), whole("ms")];
         given.say.table(&head, rows.iter().map(cells).collect());
     }
-    Ok(Verdict::Yes)
+    // what is missing is not known, also to whoever reads the answer alone
+    Ok(if whole_index { Verdict::Yes } else { Verdict::Depends })
 }
 
 fn ended(row: &CallRow) -> &'static str {

@@ -100,7 +100,7 @@ impl Store {
         let stands_in = |pin: &&Pin| pin.state != PinState::Gone && catalog::is_stand_in(&pin.item.name);
         for pin in pins.iter().filter(stands_in) {
             let raw = self.definition(scope, &pin.seen).await?.unwrap_or_default();
-            let why = catalog::why_unpinned(server, pin.item.kind, &raw);
+            let why = catalog::why_unpinned(server, pin.item.kind, &raw, &pin.seen);
             unpinned.insert(format!("{}:{}", pin.item.kind.as_str(), pin.item.name), why);
         }
         Ok(Known {

@@ -78,7 +78,7 @@ impl Kept {
             return Ok(None);
         }
         let raw = self.store.definition(&self.scope, &pin.seen).await?.unwrap_or_default();
-        Ok(Some(catalog::why_unpinned(server, pin.item.kind, &raw)))
+        Ok(Some(catalog::why_unpinned(server, pin.item.kind, &raw, &pin.seen)))
     }
 
     /// What would be in force.

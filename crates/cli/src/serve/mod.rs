@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// How log lines are written on standard error; CALLGATE_LOG says which, such as `info,callgate_gateway=debug`
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// Write log lines to this file instead of standard error
+    /// Write log lines to this file instead of standard error; SIGHUP has it opened anew, once it was moved away
     #[arg(long, value_name = "PATH")]
     log_file: Option<PathBuf>,
 }
@@ -66,17 +66,20 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         let path = place.config.display();
         return Err(Failure::Usage(format!("there is no `{path}`: write one with `callgate init`")));
     }
-    logs::begin(args.log_format, args.log_file.as_deref(), &given.surroundings)?;
+    let log = logs::begin(args.log_format, args.log_file.as_deref(), &given.surroundings)?;
     let stop = CancellationToken::new();
-    let (hang_up, signals) = signals(stop.clone())?;
+    let (hang_up, signals) = signals(stop.clone(), log)?;
     let running = Running::start(place, given, hang_up).await?;
     running.until(stop).await?;
     signals.abort();
     Ok(Verdict::Yes)
 }
 
-/// SIGTERM and SIGINT ask to stop, SIGHUP to read the files anew.
-fn signals(stop: CancellationToken) -> anyhow::Result<(mpsc::Receiver<()>, JoinHandle<()>)> {
+/// SIGTERM and SIGINT ask to stop, SIGHUP to read the files anew, and to go on in a log file of that name.
+fn signals(
+    stop: CancellationToken,
+    log: Option<logs::LogFile>,
+) -> anyhow::Result<(mpsc::Receiver<()>, JoinHandle<()>)> {
     let fail = "cannot listen for signals";
     let mut terminate = signal(SignalKind::terminate()).context(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).context(fail)?;
@@ -88,6 +91,9 @@ fn signals(stop: CancellationToken) -> anyhow::Result<(mpsc::Receiver<()>, JoinH
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => {
+                    if let Some(log) = &log {
+                        log.open_anew();
+                    }
                     // one that waits already will do
                     let _ = again.try_send(());
                 }

@@ -218,7 +218,8 @@ impl Place {
         files.into_iter().filter_map(too_much).collect()
     }
 
-    /// Servers on other machines that are sent a secret without TLS: whoever is on the way reads it.
+    /// Servers on other machines that are sent a secret without TLS, and addresses there that are told of approvals:
+    /// whoever is on the way reads it.
     pub(crate) fn in_the_clear(&self) -> Vec<String> {
         let servers = self.meant.settings.servers.iter();
         let of = |(name, server): (&ServerName, &ServerSettings)| {
@@ -234,7 +235,14 @@ impl Place {
                 )
             })
         };
-        servers.filter_map(of).collect()
+        let hooks = self.meant.console.hooks.iter().filter(|hook| settings::is_in_the_clear(&hook.url)).map(|hook| {
+            format!(
+                "webhook `{}` is told of approvals over plain HTTP: whoever is on the way to {} reads them, with arguments and who asks; write `https://`",
+                hook.name,
+                hook.url.host().unwrap_or_default()
+            )
+        });
+        servers.filter_map(of).chain(hooks).collect()
     }
 
     /// All of these as sentences for an operator.

@@ -126,7 +126,7 @@ codes! {
     AgentDisabled = "agent-disabled", Authentication;
     /// The client certificate is trusted, but it names none of the `[[workloads]]` in `callgate.toml`, and no token came either.
     CertificateUnknown = "certificate-unknown", Authentication;
-    /// The client certificate is trusted, but it says in two ways, or in none, who holds it. Issue one with exactly one name.
+    /// The client certificate is trusted, but it says in two ways, in none, or with a SPIFFE id that is none (capitals make it so), who holds it, or it may sign for others. Issue one that signs for nobody, with exactly one name.
     CertificateInvalid = "certificate-invalid", Authentication;
     /// The client certificate has expired since the connection began, no authority in `client-ca` stands for it any more, or the connection began without one and one is required now. Connect again with a good one.
     CertificateLapsed = "certificate-lapsed", Authentication;
@@ -250,7 +250,7 @@ codes! {
     UpstreamTimeout = "upstream-timeout", Outage;
     /// The upstream went away in the middle of the call, or it, or a proxy before it, answered with HTTP 500 to 599. Whether it acted is not known.
     UpstreamLost = "upstream-lost", Outage;
-    /// The upstream is at its limit of processes (`max-children`), connections or sessions in use (`max-sessions`). Try again later.
+    /// The upstream is at its limit of processes (`max-children`), connections or sessions in use (`max-sessions`), or answered itself that it takes no more now (HTTP 429). Try again later.
     UpstreamBusy = "upstream-busy", Outage;
     /// The upstream refused the gateway's own credential.
     UpstreamUnauthorized = "upstream-unauthorized", ServerError;

@@ -31,7 +31,7 @@ pub use ids::{
     AgentName, ApprovalId, BudgetName, CallId, DeedId, DraftId, Environment, GroupName, IdError,
     InteractionId, NameError, RuleId, SecretName, ServerName, TenantId, Timestamp, UserName,
 };
-pub use principal::{Actor, Principal, User};
+pub use principal::{Actor, Own, Principal, User};
 pub use sources::{Clock, Entropy};
 pub use stage::Stage;
 pub use trail::{Basis, ERRAND_METHODS, Evidence, Passed, Permit, Trail};

@@ -1,6 +1,6 @@
 //! Who is asking, after authentication.
 
-use crate::{AgentName, Environment, GroupName, ServerName, TenantId, UserName};
+use crate::{AgentName, Digest, Environment, GroupName, ServerName, TenantId, UserName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -27,6 +27,15 @@ pub enum Actor {
 pub struct User {
     pub name: UserName,
     pub groups: BTreeSet<GroupName>,
+}
+
+/// What is kept for one asker, and found by no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// Keys under which a deed is done once, with what came of it.
+    Keys,
+    /// Calls that were prepared and not made.
+    Drafts,
 }
 
 /// An authenticated asker. A user and the agent that acts for them are two
@@ -70,6 +79,16 @@ impl Principal {
                 Actor::Agent(_) | Actor::Workload(_) | Actor::Server(_) | Actor::Gateway | Actor::Unknown,
             ) => None,
         }
+    }
+
+    /// Under which digest something is kept for them, whatever groups they are in.
+    pub fn owner(&self, of: Own) -> Digest {
+        let who = (&self.tenant, &self.environment, &self.actor, self.user.as_ref().map(|user| &user.name));
+        let domain: &[u8] = match of {
+            Own::Keys => b"callgate/key-owner/v1\0",
+            Own::Drafts => b"callgate/draft-owner/v1\0",
+        };
+        Digest::of_parts(&[domain, &serde_json::to_vec(&who).unwrap_or_default()])
     }
 
     /// For people: `agent support-bot for alice`.

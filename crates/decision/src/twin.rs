@@ -3,7 +3,7 @@
 //!
 //! Pure: whoever keeps the twins reads one, asks [`Twin::meets`], and writes only if it is still as it was read.
 
-use crate::{Call, CallId, DeedId, Digest, Principal, Timestamp};
+use crate::{Call, CallId, DeedId, Digest, Own, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Longest key that a client may give.
@@ -38,10 +38,7 @@ impl Key {
     /// That of a call. Neither definitions nor policies nor groups are part of it: what was done is not done again because
     /// one of these is another now.
     pub fn of(call: &Call, source: Source<'_>) -> Self {
-        let Principal { tenant, environment, actor, user, .. } = &**call.principal();
-        let who = (tenant, environment, actor, user.as_ref().map(|user| &user.name));
-        let who = serde_json::to_vec(&who).unwrap_or_default();
-        let owner = Digest::of_parts(&[b"callgate/key-owner/v1\0", &who]);
+        let owner = call.principal().owner(Own::Keys);
         let arguments = call.arguments().filter(|raw| !raw.is_empty());
         let arguments = arguments.as_deref().unwrap_or(b"{}");
         let canonical = crate::canonical::bytes(arguments).unwrap_or_else(|_| arguments.to_vec());

@@ -15,7 +15,7 @@ use crate::resolve::Resolved;
 use bytes::Bytes;
 use catalog::{DRAFT_ID, Drafting};
 use decision::{
-    Call, Code, Digest, DraftId, Era, Item, ItemKind, Principal, Refusal, ServerName, Target, Timestamp,
+    Call, Code, Digest, DraftId, Era, Item, ItemKind, Own, Principal, Refusal, ServerName, Target, Timestamp,
 };
 use policy::{Answer as Ruled, Question};
 use serde_json::json;
@@ -202,9 +202,7 @@ fn would(live: &Live, call: &Call, of: &str, raw: &Bytes, now: Timestamp) -> Str
 }
 
 fn owner(principal: &Principal) -> Digest {
-    let Principal { tenant, environment, actor, user, .. } = principal;
-    let who = (tenant, environment, actor, user.as_ref().map(|user| &user.name));
-    Digest::of_parts(&[b"callgate/draft-owner/v1\0", &serde_json::to_vec(&who).unwrap_or_default()])
+    principal.owner(Own::Drafts)
 }
 
 fn bound(principal: &Principal, server: &ServerName, tool: &str) -> Bound {

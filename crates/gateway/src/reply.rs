@@ -261,6 +261,8 @@ fn tool_result(facts: &Facts, refusal: &Refusal) -> Bytes {
     let sentence = refusal.told.as_deref().unwrap_or(&told.sentence);
     let mut text = format!("{}: {sentence}", verb(refusal.code, facts.left));
     if let Some(remedy) = &refusal.remedy {
+        // what a code says of itself ends in a full stop
+        text.truncate(text.trim_end_matches('.').len());
         text.push_str(&format!(". What helps: {}", remedy.text));
     }
     text.push_str(&format!(" [{}, {}]", refusal.code.as_str(), facts.call));
@@ -285,7 +287,8 @@ fn verb(code: Code, left: bool) -> &'static str {
         return "Not sent again";
     }
     match code.class() {
-        Class::Outage if left && code != Code::UpstreamBusy => "The call was sent, and there is no answer",
+        Class::Outage if left && code == Code::UpstreamBusy => "The server did not take the call",
+        Class::Outage if left => "The call was sent, and there is no answer",
         Class::Gateway if left => "The call was sent, and the gateway cannot give its answer",
         Class::PolicyDenial | Class::Authentication => "Refused by policy",
         Class::ApprovalNeeded => "Held",

@@ -29,6 +29,8 @@ const KEPT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Known {
     sealed: Sealed,
     at: SecretRef,
+    /// When the first value of it was stored: one that was removed and stored anew begins with the first version again.
+    created_at: Timestamp,
     expires_at: Option<Timestamp>,
 }
 
@@ -38,10 +40,16 @@ impl Known {
         self.at.name == *name && self.at.user.as_ref() == user && u64::from(self.at.version) == version
     }
     fn is_current(&self, listed: &[SecretListing]) -> bool {
-        listed.iter().any(|one| self.is(&one.name, one.user.as_ref(), one.version))
+        let is_it = |one: &SecretListing| {
+            self.is(&one.name, one.user.as_ref(), one.version) && one.created_at == self.created_at
+        };
+        listed.iter().any(is_it)
     }
     fn is_removed(&self, listed: &[SecretListing]) -> bool {
-        !listed.iter().any(|one| one.name == self.at.name && one.user == self.at.user)
+        let is_it = |one: &SecretListing| {
+            one.name == self.at.name && one.user == self.at.user && one.created_at == self.created_at
+        };
+        !listed.iter().any(is_it)
     }
 }
 
@@ -143,9 +151,9 @@ impl SealedSecrets {
         let stored = Box::pin(gate.store.sealed_secret(&scope, name, server, user)).await;
         let stored = stored.map_err(|e| unreadable(&e))?;
         let Some(stored) = stored else { return Ok(None) };
-        let expires_at = stored.listing.expires_at;
+        let (created_at, expires_at) = (stored.listing.created_at, stored.listing.expires_at);
         let (sealed, at) = sealed_at(&scope, stored).map_err(|e| unreadable(&e))?;
-        let found = Arc::new(Known { sealed, at, expires_at });
+        let found = Arc::new(Known { sealed, at, created_at, expires_at });
         let mut known = self.known.lock();
         if known.0 == revision {
             let holders = known.1.entry(server.clone()).or_default().entry(name.clone()).or_default();
@@ -365,7 +373,7 @@ fn missing(server: &ServerName, name: &SecretName, holder: Holder<'_>) -> Refusa
     let because = match holder.user() {
         Some(user) => {
             format!(
-                "no secret `{name}` of user `{user}` is stored for server `{server}`, and no other stands in"
+                "no secret `{name}` of user `{user}` is stored for server `{server}` (one from before they were added is none), and no other stands in"
             )
         }
         None => format!("no secret `{name}` is stored for server `{server}`"),

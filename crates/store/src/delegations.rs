@@ -3,7 +3,7 @@
 use crate::db::{Outcome, Row, args, statements};
 use crate::{Scope, Store, StoreError, untold};
 use decision::approval::{Lender, Voter};
-use decision::{EventName, GroupName, Timestamp, UserName};
+use decision::{EventName, GroupName, Timestamp, User, UserName};
 use std::collections::BTreeMap;
 
 statements! {
@@ -85,8 +85,28 @@ impl Store {
 
     /// All that are in force.
     pub async fn delegations(&self, scope: &Scope) -> Result<Vec<Delegation>, StoreError> {
+        let users = self.list_users(scope).await?;
+        self.lent(scope, &users, &self.users_added(scope).await?).await
+    }
+
+    async fn lent(
+        &self,
+        scope: &Scope,
+        users: &[User],
+        added: &BTreeMap<UserName, Timestamp>,
+    ) -> Result<Vec<Delegation>, StoreError> {
         let key = args![scope.tenant.as_str(), scope.environment.as_str(), self.now()];
-        self.db().rows(LENT, key).await?.iter().map(delegation).collect()
+        let rows = self.db().rows(LENT, key).await?;
+        let all = rows.iter().map(delegation).collect::<Outcome<Vec<_>>>()?;
+        // whoever has a name by now that was removed neither lent nor borrowed it
+        let knew =
+            |one: &Delegation, name: &UserName| added.get(name).is_some_and(|since| *since <= one.made_at);
+        // what the lender does not have any more is lent no more
+        let has = |one: &Delegation, user: &User| user.name == one.lender && user.groups.contains(&one.group);
+        let counts = |one: &Delegation| {
+            knew(one, &one.lender) && knew(one, &one.borrower) && users.iter().any(|user| has(one, user))
+        };
+        Ok(all.into_iter().filter(counts).collect())
     }
 
     /// Everybody, with their groups and what others lent them.
@@ -96,20 +116,13 @@ impl Store {
         // who was added in between comes with the next look
         let users: Vec<_> = users.into_iter().filter(|user| added.contains_key(&user.name)).collect();
         let mut lent: BTreeMap<UserName, BTreeMap<GroupName, Vec<Lender>>> = BTreeMap::new();
-        for one in self.delegations(scope).await? {
-            let has = |user: &&decision::User| user.name == one.lender && user.groups.contains(&one.group);
-            // whoever has a name by now that was removed neither lent nor borrowed it
-            let knew = |name: &UserName| added.get(name).is_some_and(|since| *since <= one.made_at);
-            if !knew(&one.lender) || !knew(&one.borrower) {
-                continue;
-            }
-            // what the lender does not have any more is lent no more
-            if let Some(user) = users.iter().find(has) {
+        for one in self.lent(scope, &users, &added).await? {
+            if let Some(user) = users.iter().find(|user| user.name == one.lender) {
                 let lender = Lender { person: user.name.clone(), groups: user.groups.clone() };
                 lent.entry(one.borrower).or_default().entry(one.group).or_default().push(lender);
             }
         }
-        let voter = |user: decision::User| {
+        let voter = |user: User| {
             let lent = lent.remove(&user.name).unwrap_or_default();
             let since = added.remove(&user.name)?;
             Some(Voter { person: user.name, since, groups: user.groups, lent })

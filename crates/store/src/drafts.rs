@@ -1,6 +1,6 @@
 //! Calls that were prepared and not made yet.
 
-use crate::db::{Outcome, Row, args, statements};
+use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::{Scope, Store, StoreError, Turn};
 use decision::{DeedId, Digest, DraftId, ServerName, Timestamp};
 
@@ -15,6 +15,7 @@ statements! {
         WHERE tenant = $1 AND environment = $2 AND id = $3";
     SPEND = "UPDATE drafts SET deed = $4 WHERE tenant = $1 AND environment = $2 AND id = $3 \
         AND deed IS NULL AND expires_at > $5";
+    REMOVE_OF = "DELETE FROM drafts WHERE tenant = $1 AND environment = $2 AND owner = $3";
     GIVE_BACK = "UPDATE drafts SET deed = NULL WHERE tenant = $1 AND environment = $2 AND id = $3 AND deed = $4";
 }
 
@@ -91,6 +92,12 @@ impl Store {
         tx.execute(GIVE_BACK, key).await?;
         tx.commit().await
     }
+}
+
+/// Of whoever is gone.
+pub(crate) async fn remove_of(tx: &mut Tx, scope: &Scope, owner: &Digest) -> Outcome<()> {
+    tx.execute(REMOVE_OF, args![scope.tenant.as_str(), scope.environment.as_str(), *owner]).await?;
+    Ok(())
 }
 
 fn read(row: &Row) -> Outcome<Draft> {

@@ -2,8 +2,10 @@
 
 use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::words::words;
-use crate::{Scope, Store, StoreError, untold};
-use decision::{Actor, AgentName, EventName, GroupName, Principal, Timestamp, User, UserName};
+use crate::{Scope, Store, StoreError, drafts, secrets, twins, untold};
+use decision::{
+    Actor, AgentName, EventName, GroupName, Own, Principal, SecretName, Timestamp, User, UserName,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 statements! {
@@ -23,6 +25,8 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     LIST_AGENTS = "SELECT name, kind, group_names, user_name, created_at, disabled_at, removed_at FROM agents \
         WHERE tenant = $1 AND environment = $2 ORDER BY name";
+    HELD_BY = "SELECT kind, user_name FROM agents \
+        WHERE tenant = $1 AND environment = $2 AND name = $3 AND removed_at IS NULL";
     SET_DISABLED = "UPDATE agents SET disabled_at = $4 WHERE tenant = $1 AND environment = $2 AND name = $3";
     REMOVE_AGENT = "DELETE FROM agents \
         WHERE tenant = $1 AND environment = $2 AND name = $3 AND disabled_at IS NULL";
@@ -122,29 +126,40 @@ impl Store {
     }
 
     /// The same of everybody.
-    pub(crate) async fn users_added(
-        &self,
-        scope: &Scope,
-    ) -> Result<BTreeMap<UserName, Timestamp>, StoreError> {
+    pub async fn users_added(&self, scope: &Scope) -> Result<BTreeMap<UserName, Timestamp>, StoreError> {
         let rows =
             self.db().rows(ALL_ADDED, args![scope.tenant.as_str(), scope.environment.as_str()]).await?;
         rows.iter().map(|row| Ok((row.parsed("name")?, row.time("created_at")?))).collect()
     }
 
+    /// Removes a person with the secrets that are theirs alone, and says which those were: nobody who has the name later is
+    /// given them.
+    ///
     /// Errors: [`StoreError::Missing`]; [`StoreError::Unacceptable`] while an agent acts for them.
-    pub async fn remove_user(&self, scope: &Scope, name: &UserName, by: &str) -> Result<(), StoreError> {
+    pub async fn remove_user(
+        &self,
+        scope: &Scope,
+        user: &UserName,
+        by: &str,
+    ) -> Result<Vec<SecretName>, StoreError> {
         let mut tx = self.db().begin().await?;
-        let (tenant, environment, name) = key(scope, name.as_str());
+        let (tenant, environment, name) = key(scope, user.as_str());
         if tx.row(ACTING_FOR, args![tenant, environment, name]).await?.is_some() {
             let rule = "an agent acts for this user, so remove the agent first";
             return Err(StoreError::Unacceptable { what: "removal", rule });
         }
         let before = groups_of(&mut tx, scope, name).await?;
         tx.execute(REMOVE_USER, args![tenant, environment, name]).await?;
+        let secrets = secrets::remove_of(&mut tx, scope, user).await?;
+        let gone = |secret: &SecretName| {
+            untold::by(by, EventName::SecretRemoved, &[("secret", secret.as_str()), ("user", name)])
+        };
+        let mut events: Vec<_> = secrets.iter().map(gone).collect();
         let about = [("user", name), ("groups-before", &listed(&before))];
-        let event = untold::by(by, EventName::UserRemoved, &about);
-        self.note_untold(&mut tx, scope, None, self.now(), vec![event]).await?;
-        self.commit_noticed(tx, scope).await
+        events.push(untold::by(by, EventName::UserRemoved, &about));
+        self.note_untold(&mut tx, scope, None, self.now(), events).await?;
+        self.commit_noticed(tx, scope).await?;
+        Ok(secrets)
     }
 
     /// Errors: [`StoreError::Exists`]; [`StoreError::Banned`]; [`StoreError::Missing`] when the user is not known.
@@ -246,14 +261,19 @@ impl Store {
         self.commit_noticed(tx, scope).await
     }
 
-    /// Removes the agent and revokes its tokens for good: a new agent of that name starts with none. Returns whether it
-    /// was disabled: then its name stays refused until it is enabled.
+    /// Removes the agent and revokes its tokens for good: a new agent of that name starts with none, and finds no draft and
+    /// no kept answer. Returns whether it was disabled: then its name stays refused until it is enabled.
     ///
     /// Errors: [`StoreError::Missing`]; [`StoreError::Banned`] when it was removed so before.
-    pub async fn remove_agent(&self, scope: &Scope, name: &AgentName, by: &str) -> Result<bool, StoreError> {
+    pub async fn remove_agent(&self, scope: &Scope, agent: &AgentName, by: &str) -> Result<bool, StoreError> {
         let mut tx = self.db().begin().await?;
-        let (tenant, environment, name) = key(scope, name.as_str());
+        let (tenant, environment, name) = key(scope, agent.as_str());
         let now = self.now();
+        if let Some(row) = tx.row(HELD_BY, args![tenant, environment, name]).await? {
+            let was = asker(scope, agent.clone(), &row)?;
+            drafts::remove_of(&mut tx, scope, &was.owner(Own::Drafts)).await?;
+            twins::remove_of(&mut tx, scope, &was.owner(Own::Keys)).await?;
+        }
         let banned = tx.execute(REMOVE_AGENT, args![tenant, environment, name]).await? == 0;
         if banned && tx.execute(LEAVE_BAN, args![tenant, environment, name, now]).await? == 0 {
             not_banned(&mut tx, scope, name).await?;
@@ -303,6 +323,21 @@ async fn groups_of(tx: &mut Tx, scope: &Scope, name: &str) -> Outcome<BTreeSet<G
         Some(row) => row.json("group_names"),
         None => Err(StoreError::Missing { what: "user", name: name.to_owned() }),
     }
+}
+
+/// As whom the tokens of an agent ask.
+fn asker(scope: &Scope, name: AgentName, row: &Row) -> Outcome<Principal> {
+    let user: Option<UserName> = row.parsed_opt("user_name")?;
+    Ok(Principal {
+        tenant: scope.tenant.clone(),
+        environment: scope.environment.clone(),
+        actor: match row.word("kind", agent_kind_from)? {
+            AgentKind::Agent => Actor::Agent(name),
+            AgentKind::Workload => Actor::Workload(name),
+        },
+        groups: BTreeSet::new(),
+        user: user.map(|name| User { name, groups: BTreeSet::new() }),
+    })
 }
 
 fn agent(row: &Row) -> Outcome<Agent> {

@@ -1,6 +1,6 @@
 //! Secrets at rest: sealed elsewhere, opened elsewhere, only kept here.
 
-use crate::db::{Outcome, Row, args, statements};
+use crate::db::{Outcome, Row, Tx, args, statements};
 use crate::{Scope, Store, StoreError, untold};
 use decision::{EventName, SecretName, ServerName, Timestamp, UserName};
 use std::fmt;
@@ -21,7 +21,9 @@ statements! {
         WHERE tenant = $1 AND environment = $2 ORDER BY name, user_name";
     SEALED = "SELECT name, user_name, server, version, created_at, updated_at, expires_at, rotate_by, sealed \
         FROM secrets WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4 \
-        AND (server IS NULL OR server = $5)";
+        AND (server IS NULL OR server = $5) AND NOT EXISTS (SELECT 1 FROM users WHERE users.tenant = secrets.tenant \
+        AND users.environment = secrets.environment AND users.name = secrets.user_name \
+        AND users.created_at > secrets.updated_at)";
     VERSIONS = "SELECT name, user_name, server, version, created_at, updated_at, expires_at, rotate_by, sealed \
         FROM secrets WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4 \
         UNION ALL SELECT name, user_name, server, version, created_at, updated_at, NULL, NULL, sealed \
@@ -39,6 +41,9 @@ statements! {
     REMOVE = "DELETE FROM secrets WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4";
     REMOVE_RETIRED = "DELETE FROM retired_secrets \
         WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4";
+    OF_USER = "SELECT name FROM secrets WHERE tenant = $1 AND environment = $2 AND user_name = $3 ORDER BY name";
+    REMOVE_OF_USER = "DELETE FROM secrets WHERE tenant = $1 AND environment = $2 AND user_name = $3";
+    REMOVE_RETIRED_OF_USER = "DELETE FROM retired_secrets WHERE tenant = $1 AND environment = $2 AND user_name = $3";
     PURGE = "DELETE FROM retired_secrets \
         WHERE tenant = $1 AND environment = $2 AND name = $3 AND user_name = $4 AND version = $5";
 }
@@ -182,7 +187,8 @@ impl Store {
     }
 
     /// The sealed value for one server and one user, or the shared one where `user` is `None`. There is no
-    /// falling back from one to the other. `None` also when the secret belongs to another server.
+    /// falling back from one to the other. `None` also when the secret belongs to another server, and when it was stored
+    /// before the person who has that name now was added.
     pub async fn sealed_secret(
         &self,
         scope: &Scope,
@@ -285,6 +291,15 @@ impl Store {
         self.note_untold(&mut tx, scope, None, self.now(), vec![event]).await?;
         self.commit_noticed(tx, scope).await
     }
+}
+
+/// Removes what a person alone was given, every value of it; says which that was.
+pub(crate) async fn remove_of(tx: &mut Tx, scope: &Scope, user: &UserName) -> Outcome<Vec<SecretName>> {
+    let key = args![scope.tenant.as_str(), scope.environment.as_str(), user.as_str()];
+    let rows = tx.rows(OF_USER, key).await?;
+    tx.execute(REMOVE_OF_USER, key).await?;
+    tx.execute(REMOVE_RETIRED_OF_USER, key).await?;
+    rows.iter().map(|row| row.parsed("name")).collect()
 }
 
 /// Whose it is. No user has an empty name.

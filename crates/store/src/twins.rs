@@ -17,6 +17,7 @@ statements! {
         WHERE tenant = $1 AND environment = $2 AND key = $3 AND call = $13 AND standing = $14";
     FORGET = "DELETE FROM twins WHERE tenant = $1 AND environment = $2 AND call = $3 AND standing = 'sent' \
         AND former = 'new'";
+    REMOVE_OF = "DELETE FROM twins WHERE tenant = $1 AND environment = $2 AND owner = $3";
     GIVE_BACK = "UPDATE twins SET standing = former, until = $4 + window_us, \
         leg = CASE former WHEN 'waits' THEN leg - 1 ELSE leg END \
         WHERE tenant = $1 AND environment = $2 AND call = $3 AND standing = 'sent'";
@@ -125,6 +126,12 @@ impl Store {
         tx.commit().await?;
         Ok(gone)
     }
+}
+
+/// Of whoever is gone.
+pub(crate) async fn remove_of(tx: &mut Tx, scope: &Scope, owner: &Digest) -> Outcome<()> {
+    tx.execute(REMOVE_OF, args![scope.tenant.as_str(), scope.environment.as_str(), *owner]).await?;
+    Ok(())
 }
 
 /// Takes a key for a call, in a transaction that takes the rest as well.

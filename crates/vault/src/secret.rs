@@ -72,14 +72,15 @@ impl Secret {
         header(&self.0).is_some()
     }
 
-    /// What is part of it at its ends and was hardly meant to be, as a fragment of a sentence about it.
-    pub fn oddity(&self) -> Option<&'static str> {
+    /// What is part of it at its ends and was hardly meant to be, as fragments of a sentence about it.
+    pub fn oddities(&self) -> Vec<&'static str> {
         let (bytes, blank) = (&*self.0, |byte: &u8| byte.is_ascii_whitespace());
-        if bytes.starts_with(BYTE_ORDER_MARK) {
-            return Some("begins with a byte order mark");
-        }
-        let begins = bytes.first().is_some_and(blank).then_some("begins with a blank or a line break");
-        begins.or_else(|| bytes.last().is_some_and(blank).then_some("ends with a blank or a line break"))
+        let behind = bytes.strip_prefix(BYTE_ORDER_MARK);
+        let marked = behind.map(|_| "begins with a byte order mark");
+        let begins = behind.unwrap_or(bytes).first().is_some_and(blank);
+        let begins = begins.then_some("begins with a blank or a line break");
+        let ends = bytes.last().is_some_and(blank).then_some("ends with a blank or a line break");
+        marked.into_iter().chain(begins).chain(ends).collect()
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -116,12 +117,15 @@ mod tests {
         let input = |bytes: &[u8]| Secret::from_input(bytes.to_vec());
         assert_eq!(input(b"s3cret\r\n").unwrap().bytes(), b"s3cret");
         assert_eq!(input(b" a\nb \n\n").unwrap().bytes(), b" a\nb \n");
-        let oddity = |bytes: &[u8]| input(bytes).unwrap().oddity();
-        assert_eq!(oddity(b"two words\r\n"), None);
-        assert_eq!(oddity(b"a\n\n"), Some("ends with a blank or a line break"));
-        assert_eq!(oddity(b"a\t"), Some("ends with a blank or a line break"));
-        assert_eq!(oddity(b" a\n"), Some("begins with a blank or a line break"));
-        assert_eq!(oddity(b"\xef\xbb\xbfa"), Some("begins with a byte order mark"));
+        let oddities = |bytes: &[u8]| input(bytes).unwrap().oddities();
+        let (mark, begins) = ("begins with a byte order mark", "begins with a blank or a line break");
+        let ends = "ends with a blank or a line break";
+        assert!(oddities(b"two words\r\n").is_empty());
+        assert_eq!(oddities(b"a\n\n"), [ends]);
+        assert_eq!(oddities(b"a\t"), [ends]);
+        assert_eq!(oddities(b" a\n"), [begins]);
+        assert_eq!(oddities(b"\xef\xbb\xbfa"), [mark]);
+        assert_eq!(oddities(b"\xef\xbb\xbf\ta\n\n"), [mark, begins, ends], "all of it");
         assert_eq!(input(b"\n").unwrap_err(), SecretError::Empty);
         assert_eq!(input(b"a\0b").unwrap_err(), SecretError::ZeroByte);
         assert_eq!(input(&[b'x'; SECRET_BYTES_MAX + 1]).unwrap_err(), SecretError::TooLong);

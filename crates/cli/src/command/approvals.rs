@@ -43,7 +43,7 @@ pub(crate) enum Approvals {
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
-    /// Take one back, until the call has left
+    /// Take one back, until the call has left: whoever asked for it or decided it, or an administrator of the console
     Revoke {
         #[command(flatten)]
         vote: Vote,
@@ -189,7 +189,7 @@ async fn decide(vote: &Vote, word: Word, reason: Option<String>, given: &Given, 
         Book::Running { .. } => book.ask(asked).await?,
         Book::Own { ledger, scope, .. } => {
             let desk = Desk::new(store.clone(), Arc::clone(ledger), Arc::new(SystemClock));
-            crate::control::decided(&desk, scope, asked).await
+            crate::control::decided(&desk, scope, asked, &place.meant.console).await
         }
     };
     book.close().await?;

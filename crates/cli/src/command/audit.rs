@@ -234,10 +234,12 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
         }
     };
     let mut beside = None;
+    let mut whole_index = true;
     if place.has_ledger() {
         let book = Book::open(place).await?;
         if let Some(behind) = index::filled_as_far(&book, &store, place).await? {
             given.say.aside(behind.to_string());
+            whole_index = false;
         }
         beside = strangers::counted_alone(&filter, &book, &store, place).await?;
         book.close().await?;
@@ -263,7 +265,8 @@ async fn list(args: List, given: &Given, place: &Place) -> Outcome {
     if let Some(beside) = beside {
         given.say.aside(beside);
     }
-    Ok(Verdict::Yes)
+    // what is missing is not known, also to whoever reads the answer alone
+    Ok(if whole_index { Verdict::Yes } else { Verdict::Depends })
 }
 
 fn ended(row: &CallRow) -> &'static str {

@@ -9,7 +9,7 @@ mod withheld;
 
 use crate::{
     cli::Given,
-    command::{check_token, running},
+    command::{check_token, running, secret},
     failure::{Failure, Outcome, Verdict},
     place::Place,
     say::Say,
@@ -20,7 +20,7 @@ use clap::Args as ClapArgs;
 use decision::{Clock as _, ServerName, counted};
 use gateway::{
     listen::tls::{Keys, TlsError},
-    settings::{Authority, CredentialUse, Mode, Source},
+    settings::{CredentialUse, Mode, Source},
 };
 use kept::Kept;
 use serde_json::json;
@@ -95,13 +95,12 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         "rules": found.rules,
         "errors": found.errors.iter().map(problem).collect::<Vec<_>>(),
         "warnings": found.warnings.iter().map(problem).collect::<Vec<_>>(),
-        "missing-secrets": found.kept.missing.iter().map(|(server, secret)| json!({ "server": server, "secret": secret }))
-            .collect::<Vec<_>>(),
+        "missing-secrets": found.kept.missing.iter().map(secret::Missing::json).collect::<Vec<_>>(),
         "unusable-sources": found.unusable,
         "vault": found.kept.vault.json(),
         "store": found.kept.faults,
         "notes": found.notes,
-        "pending": withheld::pending(&found.kept.pending),
+        "pending": withheld::pending(&found.kept.pending, &found.kept.served),
         "unusable-tools": found.unusable_tools,
         "uncountable": found.uncountable,
         "repeated": found.repeated,
@@ -283,17 +282,12 @@ fn tell(given: &Given, place: &Place, found: &Found) {
     for fault in &found.kept.faults {
         say.line(format!("{} {}", say.paint(31, "✗"), crate::say::one_line(fault)));
     }
-    for (server, secret) in &found.kept.missing {
-        let settings = &place.meant.settings;
-        let per_user = settings.servers.get(server).map(|server| server.authority);
-        // what a backend itself wants is stored once, for everybody
-        let backends = settings.vault.stored_credential() == Some(secret);
-        let whose = if per_user == Some(Authority::PerUser) && !backends { " --user NAME" } else { "" };
-        let help = format!("store it with `callgate secret set {secret}{whose}`");
-        say.line(format!("{} {} needs the secret `{secret}`: {help}", say.paint(31, "✗"), in_need(server)));
+    for one in &found.kept.missing {
+        let (mark, whose) = (say.paint(31, "✗"), in_need(&one.server));
+        say.line(format!("{mark} {whose} needs the secret `{}`: {}", one.secret, one.advice()));
     }
     tell_of_files(say, place, found);
-    withheld::tell(say, &found.kept.pending, &found.unusable_tools);
+    withheld::tell(say, &found.kept, &found.unusable_tools);
     let mistakes: Vec<String> = found.architecture.iter().map(architecture::Mistake::sentence).collect();
     let said = found.uncountable.iter().chain(&found.repeated).chain(&found.kept.records).chain(&found.notes);
     let said = said.chain(&found.programs);

@@ -12,7 +12,7 @@ use serde_json::json;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
-    /// For this person, whose groups say what they may do; else for an administrator without a name
+    /// For this person, whose groups say what they may do; else for an administrator without a name, who decides neither calls nor servers
     #[arg(long = "as", value_name = "NAME")]
     person: Option<UserName>,
 }

@@ -35,7 +35,7 @@ pub(crate) enum Users {
     },
     /// All people
     List,
-    /// Remove a person for whom no agent acts any more
+    /// Remove a person for whom no agent acts any more, and the secrets that are theirs alone
     Remove { name: UserName },
 }
 
@@ -73,12 +73,17 @@ pub(crate) async fn run(users: Users, given: &Given) -> Outcome {
             });
         }
         Users::Remove { name } => {
-            if let Err(error) = store.remove_user(&scope, &name, by).await {
-                return Err(refused(&store, &scope, &name, error).await);
-            }
+            let secrets = match store.remove_user(&scope, &name, by).await {
+                Ok(secrets) => secrets,
+                Err(error) => return Err(refused(&store, &scope, &name, error).await),
+            };
             book.tell(&store).await?;
-            given.say.json(&json!({ "removed": name }));
+            given.say.json(&json!({ "removed": name, "secrets": secrets }));
             given.say.line(format!("removed user `{name}`"));
+            if !secrets.is_empty() {
+                let secrets: Vec<_> = secrets.iter().map(|one| format!("`{one}`")).collect();
+                given.say.line(format!("and the secrets that were theirs alone: {}", secrets.join(", ")));
+            }
         }
     }
     book.close().await?;

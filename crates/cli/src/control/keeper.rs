@@ -4,7 +4,8 @@ use super::{Request, Response, ValueState};
 use crate::command::approvals::Word;
 use crate::sources::SystemClock;
 use anyhow::anyhow;
-use decision::{CallId, Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot};
+use decision::approval::Voter;
+use decision::{Approval, CallId, Clock as _, Disclosure, Entry, Event, EventName, ServerName, Slot};
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
     Desk, DeskError, Scope,
@@ -115,7 +116,12 @@ async fn erase(keeper: &impl Keeper, scope: &Scope, erasure: Erasure) -> anyhow:
 }
 
 /// Takes somebody's word on an approval. Whoever asks owns the gateway; who the person is, they say.
-pub(crate) async fn decided(desk: &Desk, scope: &Scope, request: Request) -> Response {
+pub(crate) async fn decided(
+    desk: &Desk,
+    scope: &Scope,
+    request: Request,
+    pages: &console::Settings,
+) -> Response {
     let Request::Decide { approval, by, word, reason, account } = request else {
         return Response::Failed { why: "that is not a decision".to_owned() };
     };
@@ -125,18 +131,35 @@ pub(crate) async fn decided(desk: &Desk, scope: &Scope, request: Request) -> Res
         let reason = reason.as_deref().and_then(inspect::shown::reason);
         let reason = reason.as_deref();
         let via = &account.map_or_else(|| "command".to_owned(), |account| format!("command:{account}"));
-        Ok(Some(match word {
+        Ok(Some(Ok(match word {
             Word::Yes => desk.vote(scope, approval, &voter, true, reason, via).await?,
             Word::No => desk.vote(scope, approval, &voter, false, reason, via).await?,
-            Word::Revoke => desk.revoke(scope, approval, by.as_str(), reason).await?,
-        }))
+            Word::Revoke => {
+                let kept = desk.store().approval(scope, approval).await?;
+                let kept = kept.ok_or(DeskError::Missing(approval))?;
+                if !takes_back(&kept.approval, &voter, pages) {
+                    return Ok(Some(Err(format!(
+                        "`{by}` neither asked for it nor decided it, and is no administrator of the console: deny it, if it waits for a group of theirs"
+                    ))));
+                }
+                desk.revoke(scope, approval, by.as_str(), reason).await?
+            }
+        })))
     };
     match taken.await {
-        Ok(Some(approval)) => Response::Decided { approval: Box::new(approval) },
+        Ok(Some(Ok(approval))) => Response::Decided { approval: Box::new(approval) },
+        Ok(Some(Err(why))) => Response::Unfit { why },
         Ok(None) => Response::Unfit { why: format!("there is no user `{by}`") },
         Err(DeskError::Unfit(why)) => Response::Unfit { why: why.to_string() },
         Err(error) => Response::Failed { why: error.to_string() },
     }
+}
+
+/// Whether somebody may take an approval back: who asked for it, whose word is in it, or who has that authority.
+fn takes_back(approval: &Approval, voter: &Voter, pages: &console::Settings) -> bool {
+    approval.terms.principal.person() == Some(&voter.person)
+        || approval.votes.iter().any(|vote| vote.person == voter.person)
+        || pages.roles_of(&voter.groups).contains(&policy::Role::Administrator)
 }
 
 async fn blocking<F>(keeper: &impl Keeper, work: F) -> anyhow::Result<Response>

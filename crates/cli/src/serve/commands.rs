@@ -163,7 +163,8 @@ async fn answer(desk: &Desk, request: Request) -> Response {
         }
         Request::Decide { .. } => {
             let scope = desk.gate.live().settings.scope();
-            control::decided(desk.gate.desk(), &scope, request).await
+            let pages = desk.files.in_force().console.load_full();
+            control::decided(desk.gate.desk(), &scope, request, &pages).await
         }
         Request::ConsoleLink { person } => {
             let link = console::link(&desk.gate, &desk.console, desk.files.in_force(), desk.address, person);

@@ -109,6 +109,8 @@ pub(super) struct Files {
     in_force: InForce,
     client: egress::Client,
     tls: Option<Tls>,
+    /// Of which certificate's end an operator was told last, and when.
+    reminded: ArcSwap<Option<(Timestamp, Timestamp)>>,
 }
 
 impl Files {
@@ -125,6 +127,7 @@ impl Files {
             place: ArcSwap::from_pointee(place),
             reloading: Mutex::default(),
             passing: AtomicBool::default(),
+            reminded: ArcSwap::default(),
             aside: Aside::default(),
             surroundings,
             gate: Arc::clone(gate),
@@ -257,11 +260,14 @@ impl Files {
         &self.in_force
     }
 
-    /// Says that the certificate is about to expire, if it is.
+    /// Says that the certificate is about to expire, if it is, once a day; of another one at once.
     fn remind(&self) {
+        let now = SystemClock.now();
         if let Some(tls) = &self.tls
-            && let Some(days) = tls.keys().expires_soon(SystemClock.now())
+            && let Some(days) = tls.keys().expires_soon(now)
+            && is_due(**self.reminded.load(), tls.keys().expires(), now)
         {
+            self.reminded.store(Arc::new(Some((tls.keys().expires(), now))));
             tracing::warn!(days, "THE LISTENER'S CERTIFICATE IS ABOUT TO EXPIRE: put a new one in its place");
         }
     }
@@ -327,6 +333,13 @@ impl Files {
             Err(why) => tracing::warn!("{why}"),
         }
     }
+}
+
+/// Whether that a certificate ends then is to be said now, after what was said last.
+fn is_due(told: Option<(Timestamp, Timestamp)>, ends: Timestamp, now: Timestamp) -> bool {
+    // the clock that wakes up is another one, and may be a little faster
+    let day = u64::try_from((REMINDER - Duration::from_secs(60)).as_micros()).unwrap_or(u64::MAX);
+    told.is_none_or(|(of, at)| of != ends || now.since(at) >= day)
 }
 
 /// Whether somebody changed or asked for something, or it is just tried again.
@@ -478,5 +491,20 @@ pub(super) fn announce(settings: &Settings) {
     }
     if let Some(agent) = &settings.unauthenticated_loopback {
         tracing::warn!(%agent, "every program on this machine may call without a token, as this agent");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_certificate_ends_is_said_once_a_day_and_of_another_at_once() {
+        let (ends, now) = (Timestamp(10_000_000_000_000), Timestamp(9_000_000_000_000));
+        let later = |seconds: u64| Timestamp(now.0 + seconds * 1_000_000);
+        assert!(is_due(None, ends, now));
+        let told = Some((ends, now));
+        assert!(!is_due(told, ends, now) && !is_due(told, ends, later(80_000)), "with any number of reloads");
+        assert!(is_due(told, ends, later(86_400)) && is_due(told, Timestamp(ends.0 + 1), now));
     }
 }

@@ -3,10 +3,17 @@
 use super::LogFormat;
 use crate::{failure::Failure, surroundings::Surroundings};
 use anyhow::{Context as _, anyhow};
-use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Mutex};
+use arc_swap::ArcSwap;
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriter};
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// What can be named: the parts of the program, and the libraries under it that tell anything.
@@ -36,21 +43,59 @@ const NAMED: &[&str] = &[
     "tower",
 ];
 
-/// Begins to write log lines. Errors: a filter that does not parse, a file that cannot be written.
+/// A file that log lines are added to.
+#[derive(Debug, Clone)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: Arc<ArcSwap<File>>,
+}
+
+impl LogFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = Arc::new(ArcSwap::from_pointee(appended(path)?));
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Goes on in the file that has the name now: whoever moved the old one away has all of it. Where there can be none, the
+    /// old one goes on.
+    pub(super) fn open_anew(&self) {
+        match appended(&self.path) {
+            Ok(file) => self.file.store(Arc::new(file)),
+            Err(error) => {
+                let path = self.path.display();
+                tracing::error!(%error, "the log file `{path}` cannot be opened anew: lines go where they went");
+            }
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogFile {
+    /// Each line is one write, which is added to the end as a whole.
+    type Writer = Arc<File>;
+
+    fn make_writer(&'a self) -> Arc<File> {
+        self.file.load_full()
+    }
+}
+
+fn appended(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+/// Begins to write log lines; gives the file that they go to, if they go to one. Errors: a filter that does not parse, a file
+/// that cannot be written.
 pub(super) fn begin(
     format: LogFormat,
     file: Option<&Path>,
     surroundings: &Surroundings,
-) -> Result<(), Failure> {
+) -> Result<Option<LogFile>, Failure> {
     let filter = filter(surroundings.log.as_deref().unwrap_or_default())?;
-    let writer = match file {
+    let open =
+        |path: &Path| LogFile::open(path).with_context(|| format!("cannot write `{}`", path.display()));
+    let file = file.map(open).transpose()?;
+    let writer = match file.clone() {
         None => BoxMakeWriter::new(io::stderr),
-        Some(path) => {
-            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-            BoxMakeWriter::new(Mutex::new(
-                file.with_context(|| format!("cannot write `{}`", path.display()))?,
-            ))
-        }
+        Some(file) => BoxMakeWriter::new(file),
     };
     let ansi = surroundings.colour_err && file.is_none();
     // U13: below this, the libraries under us may print what they carry
@@ -63,7 +108,8 @@ pub(super) fn begin(
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     let begun = tracing_subscriber::registry().with(layer.with_filter(filter.and(quiet))).try_init();
-    Ok(begun.map_err(|error| anyhow!("cannot begin to log: {error}"))?)
+    begun.map_err(|error| anyhow!("cannot begin to log: {error}"))?;
+    Ok(file)
 }
 
 /// Which lines are written. What is not named is written from `info` on: whoever asks for more of one part must not miss
@@ -104,6 +150,22 @@ fn filter(written: &str) -> Result<Targets, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_moved_away_is_gone_on_with_under_its_name() {
+        use io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, aside) = (folder.path().join("log"), folder.path().join("log.1"));
+        let log = LogFile::open(&path).unwrap();
+        let write = |line: &str| log.make_writer().write_all(line.as_bytes()).unwrap();
+        write("one\n");
+        std::fs::rename(&path, &aside).unwrap();
+        write("two\n");
+        log.open_anew();
+        write("three\n");
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        assert_eq!((read(&aside).as_str(), read(&path).as_str()), ("one\ntwo\n", "three\n"));
+    }
 
     #[test]
     fn a_word_that_is_no_level_and_no_part_of_the_program_is_refused_and_not_taken_for_silence() {

@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// How log lines are written on standard error; CALLGATE_LOG says which, such as `info,callgate_gateway=debug`
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// Write log lines to this file instead of standard error
+    /// Write log lines to this file instead of standard error; SIGHUP has it opened anew, once it was moved away
     #[arg(long, value_name = "PATH")]
     log_file: Option<PathBuf>,
 }
@@ -66,9 +66,9 @@ pub(crate) async fn run(args: Args, given: &Given) -> Outcome {
         let path = place.config.display();
         return Err(Failure::Usage(format!("there is no `{path}`: write one with `callgate init`")));
     }
-    logs::begin(args.log_format, args.log_file.as_deref(), &given.surroundings)?;
+    let log = logs::begin(args.log_format, args.log_file.as_deref(), &given.surroundings)?;
     let (stop, stopped) = (CancellationToken::new(), Stopped::default());
-    let hang_up = signals(stop.clone(), stopped.clone())?;
+    let hang_up = signals(stop.clone(), stopped.clone(), log)?;
     let running = Running::start(place, given, hang_up).await?;
     running.until(stop, stopped).await?;
     Ok(Verdict::Yes)
@@ -97,8 +97,12 @@ impl Stopped {
     }
 }
 
-/// SIGTERM and SIGINT ask to stop, SIGHUP to read the files anew.
-fn signals(stop: CancellationToken, stopped: Stopped) -> anyhow::Result<mpsc::Receiver<()>> {
+/// SIGTERM and SIGINT ask to stop, SIGHUP to read the files anew, and to go on in a log file of that name.
+fn signals(
+    stop: CancellationToken,
+    stopped: Stopped,
+    log: Option<logs::LogFile>,
+) -> anyhow::Result<mpsc::Receiver<()>> {
     let fail = "cannot listen for signals";
     let mut terminate = signal(SignalKind::terminate()).context(fail)?;
     let mut interrupt = signal(SignalKind::interrupt()).context(fail)?;
@@ -110,6 +114,9 @@ fn signals(stop: CancellationToken, stopped: Stopped) -> anyhow::Result<mpsc::Re
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hang_up.recv() => {
+                    if let Some(log) = &log {
+                        log.open_anew();
+                    }
                     // one that waits already will do
                     let _ = again.try_send(());
                 }

@@ -45,10 +45,10 @@ impl Opened {
                 "{named} is sealed under a key that is not there, so calls that need it are refused: name that key under `vault.old-keys`"
             );
         }
-        for (server, secret) in secret::missing(place, &store).await? {
+        for one in secret::missing(place, &store).await? {
             tracing::error!(
-                %server, %secret,
-                "the secret is missing, so calls to the server are refused: store it with `callgate secret set {secret}`"
+                server = %one.server, secret = %one.secret,
+                "the secret is missing, so calls to the server are refused: {}", one.advice()
             );
         }
         // all of it is read, which takes long: what is beside it is prepared meanwhile

@@ -80,8 +80,11 @@ pub(crate) enum Whose {
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum AtMost {
-    Number(u64),
+    Number(#[schemars(with = "u64")] i64),
     Text(String),
+    /// What is none: it is told as that, in words of ours.
+    #[schemars(skip)]
+    Odd(serde::de::IgnoredAny),
 }
 
 pub(super) fn cross(
@@ -196,18 +199,23 @@ fn at_most(crossing: &mut Crossing<'_>, one: &Written) -> u64 {
         );
         return 0;
     };
+    let number = |number: i64| u64::try_from(number).ok();
     let read = match (given.get_ref(), of) {
-        (AtMost::Number(number), Counted::Sum) => budget::amount(&number.to_string()),
+        (AtMost::Number(most), Counted::Sum) => {
+            number(*most).and_then(|most| budget::amount(&most.to_string()))
+        }
         (AtMost::Text(text), Counted::Sum) => budget::amount(text),
-        (AtMost::Number(number), Counted::Distinct) => Some(*number).filter(|most| *most <= DISTINCT_MAX),
-        (AtMost::Number(number), _) => Some(*number).filter(|most| i64::try_from(*most).is_ok()),
-        (AtMost::Text(_), _) => None,
+        (AtMost::Number(most), Counted::Distinct) => number(*most).filter(|most| *most <= DISTINCT_MAX),
+        (AtMost::Number(most), _) => number(*most),
+        (AtMost::Text(_) | AtMost::Odd(_), _) => None,
     };
     read.unwrap_or_else(|| {
         let help = match of {
-            Counted::Sum => "write a number, or a text with at most four decimals: `\"99.50\"`".to_owned(),
+            Counted::Sum => {
+                "write a number, 0 or more, or a text with at most four decimals: `\"99.50\"`".to_owned()
+            }
             Counted::Distinct => format!("write a number of at most {DISTINCT_MAX}"),
-            Counted::Calls | Counted::FirstSeen => "write a number".to_owned(),
+            Counted::Calls | Counted::FirstSeen => "write a whole number, 0 or more".to_owned(),
         };
         crossing.problem(given.span(), "this cannot be a bound", Some(&help));
         0

@@ -31,6 +31,7 @@ pub(crate) use effective::{effective, schema, without_password};
 pub(crate) use plain::is_plain;
 pub(crate) use problem::{Located, duration};
 pub(crate) use vault_key::{KeySource, KeySources, STATE_FILE};
+pub(crate) use webhooks::is_in_the_clear;
 
 #[cfg(test)]
 mod tests;

@@ -83,6 +83,12 @@ fn hook(
         let message = format!("`{}` is not an address", one.url.get_ref());
         crossing.problem(one.url.span(), message, Some("write it as `https://hooks.example.com/callgate`"));
     }
+    if let Some(url) = url.as_ref().filter(|url| one.decides && is_in_the_clear(url)) {
+        let host = url.host().unwrap_or_default();
+        let message = format!("webhook `{name}` decides, and is told over plain HTTP what it decides about");
+        let help = format!("write `https://`: whoever is on the way to {host} could show it something else");
+        crossing.problem(one.url.span(), message, Some(&help));
+    }
     let secret = SecretName::new(one.secret.get_ref().clone());
     if let Err(error) = &secret {
         crossing.problem(one.secret.span(), error.to_string(), None);
@@ -99,6 +105,12 @@ fn hook(
         decides: one.decides,
         networks: everywhere.iter().copied().chain(own).collect(),
     })
+}
+
+/// Whether an address outside this machine is told without TLS.
+pub(crate) fn is_in_the_clear(url: &http::Uri) -> bool {
+    let is_here = url.host().is_some_and(egress::means_this_machine);
+    url.scheme() == Some(&http::uri::Scheme::HTTP) && !is_here
 }
 
 pub(super) fn effective(hooks: &[Hook]) -> Value {

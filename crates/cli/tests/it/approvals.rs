@@ -124,7 +124,13 @@ fn an_approval_that_is_void_by_what_is_in_force_is_shown_as_void_and_is_ended_by
     bed.write("policies/held.cedar", HELD);
     assert_eq!(void(), Value::Null, "the rules are what they were");
     assert_eq!(bed.json(&["approvals", "show", &id])["state"], "proposed");
-    assert_eq!(bed.run(&["approvals", "revoke", &id, "--as", "kim", "--reason", "not needed"]).code, 0);
+    let revoke = || bed.run(&["approvals", "revoke", &id, "--as", "kim", "--reason", "not needed"]);
+    let refused = revoke();
+    assert!(refused.code == 3 && refused.out.contains("neither asked for it nor decided it"), "{refused:?}");
+    assert_eq!(bed.json(&["approvals", "show", &id])["state"], "proposed");
+    let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
+    bed.write("callgate.toml", &format!("{config}[console]\nadministrators = [\"keepers\"]\n"));
+    assert_eq!(revoke().code, 0);
     let shown = bed.run(&["approvals", "show", &id]).out;
     let state = shown.lines().find(|line| line.starts_with("state")).unwrap();
     assert!(state.contains("cancelled, 20") && state.ends_with("(taken back by kim: not needed)"), "{state}");
@@ -154,7 +160,10 @@ fn a_group_is_lent_for_a_while_and_no_longer() {
         (said["state"].as_str(), &said["votes"][0]["lent"]["keepers"]),
         (Some("approved"), &json!("kim"))
     );
-    assert_eq!(bed.run(&["approvals", "revoke", &id, "--as", "kim"]).code, 0);
+    // nobody takes back what others decided, not even who lent the group
+    assert_eq!(bed.run(&["approvals", "revoke", &id, "--as", "kim"]).code, 3);
+    assert_eq!(bed.json(&["approvals", "show", &id])["state"], "approved");
+    assert_eq!(bed.run(&["approvals", "revoke", &id, "--as", "sue"]).code, 0);
     assert!(is_held(&drop_note(&gateway, &token, &session)), "taken back before it left");
     assert_eq!(gateway.stop(), 0);
 }
@@ -238,7 +247,9 @@ fn explain_says_who_can_lift_what_holds_a_call_that_was_made_or_not() {
     let token = bed.json(&["agent", "add", "bot", "--user", "kay"])["token"].as_str().unwrap().to_owned();
     let (gateway, session) = begin(&bed, &token);
     let what_if = ["explain", "notes__drop_note", "--agent", "bot", "--args", "{\"note\":\"n\"}"];
-    let said = bed.run(&what_if).out;
+    let said = bed.run(&what_if);
+    assert_eq!(said.code, 3, "it does not go by itself");
+    let said = said.out;
     for told in [
         "`notes__drop_note` of agent bot for kay would be held by dropping-is-approved",
         "it would wait for keepers",
@@ -252,7 +263,7 @@ fn explain_says_who_can_lift_what_holds_a_call_that_was_made_or_not() {
     assert_eq!((&cure["can"][0]["person"], &cure["cannot"][0]["person"]), (&json!("kim"), &json!("kay")));
     assert_eq!(bed.json(&["approvals", "list"]), json!([]), "nobody was asked");
     let misfit = bed.run(&["explain", "notes__drop_note", "--agent", "bot", "--args", "{\"note\":1}"]);
-    assert!(misfit.out.contains("do not fit the pinned schema"), "{misfit:?}");
+    assert!(misfit.code == 3 && misfit.out.contains("do not fit the pinned schema"), "{misfit:?}");
     assert_eq!(bed.run(&["explain", "notes__nothing", "--agent", "bot"]).code, 1);
     assert_eq!(bed.run(&["explain", "notes__drop_note"]).code, 2, "whose call it would be is not said");
 

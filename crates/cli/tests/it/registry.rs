@@ -649,7 +649,13 @@ fn an_item_that_cannot_be_pinned_is_listed_as_withheld_and_never_accepted() {
     assert!(shown.contains("(cannot be pinned)` is withheld and cannot be accepted"), "{shown}");
     let refused = bed.run(&["registry", "approve", "notes", name]);
     assert!(refused.code == 1 && refused.err.contains("cannot be accepted"), "{refused:?}");
-    assert_eq!(bed.run(&["registry", "approve", "notes", "--all"]).code, 0);
+    let nothing = bed.run(&["registry", "approve", "notes", "--all"]);
+    assert!(nothing.code == 3 && nothing.out.contains("1 item cannot be accepted"), "{nothing:?}");
     assert_eq!(bed.run(&["registry", "reject", "notes", name]).code, 0);
+    assert_eq!(
+        bed.run(&["registry", "approve", "notes", "--all"]).code,
+        0,
+        "nobody is to look at it any more"
+    );
     assert_eq!(bed.json(&["registry", "show", "notes"])["known"]["pending"], 0);
 }

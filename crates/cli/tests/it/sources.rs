@@ -49,6 +49,16 @@ fn the_secret_of_a_webhook_is_missed_and_known() {
     assert!(said.code == 0 && !said.err.contains("uses it yet"), "{}", said.err);
     assert_eq!(bed.json(&["secret", "list"])[0]["used-by"], serde_json::json!(["webhook"]));
     assert_eq!(bed.run(&["check"]).code, 0);
+    // what is told in the clear is said, and not of this machine
+    let said = bed.run(&["check"]).out;
+    assert!(!said.contains("plain HTTP"), "{said}");
+    let away = hook.replace("127.0.0.1:9", "hooks.example.com");
+    bed.write("callgate.toml", &(bed.notes_config(free_port()) + &away));
+    let said = bed.run(&["check"]);
+    assert!(
+        said.code == 0 && said.out.contains("webhook `chat` is told of approvals over plain HTTP"),
+        "{said:?}"
+    );
     // one that signs nothing is found before the first delivery
     assert_eq!(bed.run_with(&["secret", "set", "chat-hook"], "a password of some length").code, 0);
     let said = bed.run(&["check"]);

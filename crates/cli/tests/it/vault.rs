@@ -217,6 +217,86 @@ fn a_value_that_no_header_takes_is_told_when_it_is_set_and_by_check() {
     assert!(!bed.run(&["check"]).out.contains("cannot stand"));
 }
 
+/// A bed with two servers that name the same secret.
+fn shared() -> Bed {
+    let bed = Bed::with_notes();
+    let server = |name: &str| {
+        format!(
+            "[servers.{name}]\nurl = \"https://{name}.example/mcp\"\n\
+             credentials = [{{ secret = \"key\", header = \"Authorization\" }}]\n"
+        )
+    };
+    let port = bed.port();
+    bed.write("callgate.toml", &format!("{}{}{}", bed.notes_config(port), server("kid"), server("payments")));
+    bed
+}
+
+#[test]
+fn another_value_is_for_whom_the_first_was_and_who_cannot_have_it_is_said() {
+    let bed = shared();
+    let set = |args: &[&str]| bed.run_with(&[&["secret", "set", "key"], args].concat(), "hunter2-and-more");
+    let said = set(&["--server", "kid", "--expires", "90d", "--rotate-by", "60d"]);
+    assert!(said.code == 0 && said.err.contains("`payments` names it too and is not given it"), "{said:?}");
+    let check = bed.run(&["check"]).out;
+    assert!(
+        check.contains("server `payments` needs the secret `key`: it is stored, but only for `kid`"),
+        "{check}"
+    );
+    assert_eq!(bed.json(&["check"])["missing-secrets"][0]["only-for"], serde_json::json!(["kid"]));
+    let dates = |one: &serde_json::Value| (one["expires"].clone(), one["rotate-by"].clone());
+    let first = bed.json(&["secret", "list"])[0].clone();
+    let said = set(&[]);
+    assert!(said.code == 0 && said.err.contains("as before, it is for `kid` alone"), "{said:?}");
+    let again = bed.json(&["secret", "list"])[0].clone();
+    assert_eq!((&again["version"], &again["only-server"]), (&2.into(), &"kid".into()));
+    assert_eq!(dates(&again).0, dates(&first).0, "and ends when it did");
+    assert!(dates(&again).1.is_string());
+    assert_eq!(
+        (&again["used-by"], &again["not-given"]),
+        (&serde_json::json!(["kid"]), &serde_json::json!(["payments"]))
+    );
+    let listed = bed.run(&["secret", "list"]).out;
+    assert!(listed.contains("not payments"), "{listed}");
+
+    let said = set(&["--server", "payments"]);
+    assert!(said.err.contains("it was for `kid` alone, and is for `payments` alone now"), "{said:?}");
+    assert_eq!(set(&["--server", "kid", "--any-server"]).code, 2);
+    let said = set(&["--any-server", "--expires", "never", "--rotate-by", "never"]);
+    assert!(said.code == 0 && said.err.contains("is for any server that names it now"), "{said:?}");
+    let last = bed.json(&["secret", "list"])[0].clone();
+    assert_eq!((&last["only-server"], dates(&last)), (&serde_json::Value::Null, Default::default()));
+    assert_eq!(last["used-by"], serde_json::json!(["kid", "payments"]));
+    assert!(!bed.run(&["check"]).out.contains("needs the secret"));
+    // the end of a value is not that of the next one once it is over
+    assert_eq!(set(&["--expires", "1s"]).code, 0);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let said = bed.run_with(&["secret", "rotate", "key"], "hunter2-again");
+    assert!(said.code == 0 && said.err.contains("the end of the old value is over"), "{said:?}");
+    assert!(bed.json(&["secret", "list"])[0]["expires"].is_null());
+}
+
+#[test]
+fn a_persons_secrets_go_with_them_and_are_not_given_to_who_has_the_name_later() {
+    let bed = Bed::with_notes();
+    let config = bed.notes_config(1)
+        + "authority = \"per-user\"\n[[servers.notes.credentials]]\nsecret = \"key\"\nenv = \"NOTES_KEY\"\n";
+    bed.write("callgate.toml", &config);
+    let set = || bed.run_with(&["secret", "set", "key", "--user", "alice"], "hunter2-of-alice");
+    let said = set();
+    assert!(said.code == 0 && said.err.contains("nobody is called `alice` here"), "{said:?}");
+    assert_eq!(bed.run(&["user", "add", "alice"]).code, 0);
+    let one = bed.json(&["secret", "list"])[0].clone();
+    assert_eq!((&one["of-somebody-before"], &one["used-by"]), (&true.into(), &serde_json::json!([])));
+    assert!(bed.run(&["check"]).out.contains("needs the secret `key`: store it"), "it is given to nobody");
+    let said = set();
+    assert!(said.code == 0 && !said.err.contains("nobody is called"), "{said:?}");
+    assert_eq!(bed.run(&["check"]).code, 0);
+    let gone = bed.run(&["user", "remove", "alice"]);
+    assert!(gone.code == 0 && gone.out.contains("theirs alone: `key`"), "{gone:?}");
+    assert_eq!(bed.json(&["secret", "list"]), serde_json::json!([]));
+    assert!(!bed.files_with("state/ledger", "secret-removed").is_empty(), "and the record says so");
+}
+
 #[test]
 fn a_key_that_opens_nothing_is_put_in_force_nowhere() {
     let bed = bed("[vault]\nkey = { file = \"key\" }\n");

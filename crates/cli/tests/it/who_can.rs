@@ -91,8 +91,8 @@ fn an_agent_that_is_disabled_can_do_nothing_and_is_told_of_once() {
     assert_eq!(what.out.matches("callgate agent enable bot").count(), 1, "{what:?}");
     assert!(codes(&bed).iter().all(|(_, code)| code == "agent-disabled"));
     let explain = ["explain", "notes__read_note", "--agent", "bot"];
-    let told = bed.run(&explain).out;
-    assert!(told.contains("would be refused (agent-disabled)"), "{told}");
+    let told = bed.run(&explain);
+    assert!(told.code == 3 && told.out.contains("would be refused (agent-disabled)"), "{told:?}");
     assert_eq!(bed.json(&explain)["code"], "agent-disabled");
     assert_eq!(bed.run(&["agent", "enable", "bot"]).code, 0);
     assert_eq!(bed.run(&["policy", "what-can", "bot"]).code, 0);
@@ -115,7 +115,9 @@ fn of_a_server_that_only_observes_they_say_what_happens_and_what_would_if_it_enf
     let what = bed.run(&["policy", "what-can", "bot"]);
     assert!(what.out.contains("sees 3 of 3") && what.out.contains("only observes"), "{what:?}");
     let explain = ["explain", "notes__drop_note", "--agent", "bot"];
-    let told = bed.run(&explain).out;
+    let told = bed.run(&explain);
+    assert_eq!(told.code, 0, "{told:?}");
+    let told = told.out;
     assert!(told.contains("would be allowed, because `notes` only observes"), "{told}");
     assert!(told.contains("if it enforced, it would be refused: no rule permits it"), "{told}");
     let told = bed.json(&explain);
@@ -204,7 +206,9 @@ fn explain_without_arguments_says_what_holds_whatever_they_are() {
     let bed = Bed::looked_at();
     bed.write("policies/more.cedar", BY_ARGUMENT);
     let explain = ["explain", "notes__read_note", "--agent", "bot"];
-    let said = bed.run(&explain).out;
+    let said = bed.run(&explain);
+    assert_eq!(said.code, 4, "{said:?}");
+    let said = said.out;
     assert!(
         said.contains("would depend on the arguments, which not-that reads: give them with `--args`"),
         "{said}"
@@ -213,9 +217,11 @@ fn explain_without_arguments_says_what_holds_whatever_they_are() {
     assert_eq!((&one["answer"], &one["rules"]), (&json!("depends"), &json!(["not-that"])));
     let with = [&explain[..], &["--args", "{\"note\":\"a\"}"]].concat();
     assert_eq!(bed.json(&with)["answer"], "allowed");
+    assert_eq!(bed.run(&with).code, 0);
     // no argument that is missing is wrong where none was said
-    let asked = |tool: &str| bed.run(&["explain", tool, "--agent", "bot"]).out;
-    let refused = asked("notes__drop_note");
+    let refused = bed.run(&["explain", "notes__drop_note", "--agent", "bot"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    let refused = refused.out;
     assert!(refused.contains("would be refused") && !refused.contains("pinned schema"), "{refused}");
     let config = std::fs::read_to_string(bed.path("callgate.toml")).unwrap();
     bed.write("callgate.toml", &format!("{config}mode = \"observe\"\n"));

@@ -36,6 +36,8 @@ pub(crate) struct Frame {
     section: &'static str,
     person: String,
     roles: String,
+    /// Nobody knows who it is: they came by a link for nobody.
+    nameless: bool,
     /// What every form carries.
     form: String,
     /// Approvals that wait for anybody; void ones are left out, of those that were looked through.
@@ -63,6 +65,7 @@ impl Frame {
         let roles: Vec<_> = signed.roles.iter().map(|role| role.as_str()).collect();
         Ok(Self {
             head: Head::new(),
+            nameless: matches!(signed.visitor, policy::Visitor::Operator),
             section: match route {
                 Route::Activity | Route::Call(_) => "activity",
                 Route::Servers

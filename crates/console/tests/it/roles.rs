@@ -80,9 +80,9 @@ Deny        ✘ ✘ ✘ ✔ ✘ ✘ ✘ ✘
 History     → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Home        → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Icon        ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔
-Judge       ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✔
+Judge       ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✘
 Live        ✘ ✘ ✔ ✔ ✔ ✔ ✔ ✔
-LookAt      ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✔
+LookAt      ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✘
 Queue       → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 Redeliver   ✘ ✘ ✘ ✘ ✘ ✔ ✘ ✔
 Review      → ✘ ✔ ✔ ✔ ✔ ✔ ✔
@@ -94,7 +94,7 @@ Servers     → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 SignIn      ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔
 SignInPage  ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔
 SignOut     ✘ ✘ ✔ ✔ ✔ ✔ ✔ ✔
-StepServer  ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✔
+StepServer  ✘ ✘ ✘ ✘ ✘ ✘ ✔ ✘
 Style       ✔ ✔ ✔ ✔ ✔ ✔ ✔ ✔
 Webhooks    → ✘ ✔ ✔ ✔ ✔ ✔ ✔
 ";

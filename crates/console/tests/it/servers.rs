@@ -202,6 +202,20 @@ async fn send_of(
 }
 
 #[tokio::test]
+async fn whoever_came_without_a_name_decides_about_no_server_and_is_told_how_to_have_one() {
+    let house = House::new().await;
+    house.servers.put("crm");
+    let operator = house.enter(&house.code(policy::Visitor::Operator).await).await;
+    for page in ["/console/servers", PAGE] {
+        let text = house.get(&operator, page).await.text;
+        assert!(text.contains("callgate console --as NAME"), "{page}: {text}");
+        assert!(!text.contains("action=\"/console/servers"), "{page}: {text}");
+    }
+    let refused = house.post(&operator, STEP, &[("server", "crm"), ("step", "add"), ("seen", "0")]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn the_page_says_what_a_tool_that_is_declared_a_read_was_seen_to_do() {
     let house = House::new().await;
     house.servers.put("watched");

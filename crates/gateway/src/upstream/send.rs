@@ -349,5 +349,10 @@ pub(crate) fn refused(fault: &Fault) -> Refusal {
         FaultKind::TooLarge => Code::ResultTooLarge,
         FaultKind::Cancelled => Code::Cancelled,
     };
-    Refusal::new(code, fault.detail.clone())
+    let refusal = Refusal::new(code, fault.detail.clone());
+    match fault.kind == FaultKind::Busy && fault.sent {
+        // no bound of ours: those let nothing leave
+        true => refusal.told("the server itself asks for patience (HTTP 429): try again later"),
+        false => refusal,
+    }
 }

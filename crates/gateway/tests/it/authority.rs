@@ -55,6 +55,7 @@ async fn neither_the_shared_secret_nor_another_users_stands_in_for_a_users_own()
     let told = call(&house, &alice, "alice").await;
     assert_eq!(refused(&house), Some(Code::SecretMissing));
     assert!(told.to_string().contains("a credential of this user's own"), "{told}");
+    assert!(!told.to_string().contains(".."), "one sentence ends once: {told}");
     house.put_secret(Some("bob"), "sk-bobs-own-4242").await;
     call(&house, &alice, "alice").await;
     assert_eq!(refused(&house), Some(Code::SecretMissing));
@@ -109,8 +110,8 @@ async fn two_users_at_once_never_share_a_credential_or_a_session_of_a_server() {
     let (house, rogue, seen) = per_user(false).await;
     let mut sessions = Vec::new();
     for user in ["alice", "bob"] {
-        house.put_secret(Some(user), &format!("sk-{user}s-own-4242")).await;
         let bearer = format!("Bearer {}", house.agent_of(&format!("of-{user}"), user).await);
+        house.put_secret(Some(user), &format!("sk-{user}s-own-4242")).await;
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
             "clientInfo": { "name": "test-host", "version": "1" } });
         let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });

@@ -265,3 +265,17 @@ async fn a_proxy_s_error_says_nothing_of_whether_the_call_was_passed_on_and_nobo
         assert_eq!(rogue.heard("tools/call").len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_server_that_asks_for_patience_is_told_as_that_and_not_as_a_bound_of_ours() {
+    let busy = |message: &serde_json::Value, _: &http::HeaderMap| {
+        (message["method"] == "tools/call").then_some(Said::Status(429))
+    };
+    let rogue = Rogue::start(true, busy).await;
+    let all = r#"@id("all") permit (principal, action, resource);"#;
+    let house = House::open(&[("rogue", rogue.url.clone())], all).await;
+    let params = json!({ "name": "rogue__go", "arguments": {} });
+    let told = house.modern("/mcp", "tools/call", params).await.json().to_string();
+    assert!(told.contains("The server did not take the call: the server itself asks for patience"), "{told}");
+    assert!(told.contains("upstream-busy") && !told.contains("max-children"), "{told}");
+}

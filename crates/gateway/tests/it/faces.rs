@@ -145,8 +145,8 @@ async fn per_user(
     let house = House::with(settings(BTreeMap::from([(crm(), one)])), ALL).await;
     let mut bearers = BTreeMap::new();
     for user in ["ann", "bob"] {
-        house.put_secret(Some(user), &format!("sk-{user}-4242-4242")).await;
         bearers.insert(user, format!("Bearer {}", house.agent_of(&format!("of-{user}"), user).await));
+        house.put_secret(Some(user), &format!("sk-{user}-4242-4242")).await;
     }
     (house, bearers, faces)
 }
@@ -187,8 +187,8 @@ async fn what_callers_are_shown_before_their_look_breaks_off_is_compared_and_the
         let mut one = server(&rogue.url, Mode::Enforce);
         one.authority = Authority::PerUser;
         let house = House::with(settings(BTreeMap::from([(crm(), one)])), ALL).await;
-        house.put_secret(Some("bob"), "sk-bob-4242-4242").await;
         let bearer = format!("Bearer {}", house.agent_of("of-bob", "bob").await);
+        house.put_secret(Some("bob"), "sk-bob-4242-4242").await;
         assert!(call(&house, &bearer).await["error"].is_null());
         let twice = async |before: usize| {
             // looks in the background come and go: his is one of those that follow his call

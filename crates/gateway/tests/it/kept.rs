@@ -98,10 +98,9 @@ async fn what_is_private_or_does_not_last_is_read_each_time() {
 #[tokio::test]
 async fn a_result_that_a_users_own_credential_or_name_was_sent_for_is_nobody_elses() {
     let (house, script) = house_with(60_000, "public", |one| one.authority = Authority::PerUser).await;
-    house.put_secret(Some("ann"), "sk-anns-own-4242").await;
-    house.put_secret(Some("bob"), "sk-bobs-own-4242").await;
     for (agent, user) in [("of-ann", "ann"), ("of-bob", "bob")] {
         let bearer = format!("Bearer {}", house.agent_of(agent, user).await);
+        house.put_secret(Some(user), &format!("sk-{user}s-own-4242")).await;
         house.modern_as(&bearer, AT, "resources/read", json!({ "uri": URI })).await;
         assert_eq!(house.last().ending, Ending::Answered);
     }

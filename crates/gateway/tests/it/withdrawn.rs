@@ -93,10 +93,10 @@ async fn what_a_server_tells_one_user_of_a_resource_no_other_user_is_told() {
     })
     .await;
     let mut house = house(&rogue, Authority::PerUser, Duration::from_secs(5)).await;
+    let (alice, bob) = (house.agent_of("of-alice", "alice").await, house.agent_of("of-bob", "bob").await);
     for user in ["alice", "bob"] {
         house.put_secret(Some(user), &format!("sk-{user}-own-4242")).await;
     }
-    let (alice, bob) = (house.agent_of("of-alice", "alice").await, house.agent_of("of-bob", "bob").await);
     house.until_noticed().await;
     house.token = bob;
     let bobs = gather(house.open_modern("/s/crm/mcp", "subscriptions/listen", wish("file:///shared")).await);
@@ -125,8 +125,8 @@ async fn ends_when_gone(how: impl AsyncFnOnce(&House)) {
     })
     .await;
     let mut house = house(&rogue, Authority::PerUser, Duration::from_secs(5)).await;
-    house.put_secret_for_a_time("alice", "sk-alice-own-4242", GOOD).await;
     house.token = house.agent_of("of-alice", "alice").await;
+    house.put_secret_for_a_time("alice", "sk-alice-own-4242", GOOD).await;
     house.until_noticed().await;
     let own = gather(house.open_modern("/s/crm/mcp", "subscriptions/listen", wish("file:///shared")).await);
     eventually("alice hears of it", || updates(&own) > 3).await;

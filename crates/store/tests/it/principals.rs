@@ -2,9 +2,15 @@
 
 use crate::bed::{Bed, elsewhere, home};
 use crate::tokens::{agent, hash, in_an_hour};
-use decision::{AgentName, SecretName, User, UserName};
+use decision::twin::{Key, Standing};
+use decision::{
+    Actor, AgentName, CallId, DeedId, Digest, DraftId, Own, Principal, SecretName, Timestamp, User, UserName,
+};
 use std::time::Duration;
-use store::{AgentKind, NewAgent, NewSecret, NewToken, Revision, Scope, Sealed, Store, StoreError};
+use store::{
+    AgentKind, Draft, KeyClaim, NewAgent, NewSecret, NewToken, Revision, Scope, Sealed, Spending, Store,
+    StoreError, Takes,
+};
 use tokio::time::{Instant, timeout};
 
 pub(crate) fn alice() -> User {
@@ -108,6 +114,51 @@ pub(crate) async fn a_user_with_an_agent_cannot_be_removed(bed: &Bed) {
     assert!(store.list_users(&home()).await.unwrap().is_empty());
     let gone = store.remove_user(&home(), &alice().name, "ops").await;
     assert!(matches!(gone, Err(StoreError::Missing { what: "user", .. })));
+}
+
+pub(crate) async fn whoever_has_the_name_of_somebody_removed_finds_nothing_of_theirs(bed: &Bed) {
+    let store = bed.store().await;
+    store.add_user(&home(), &alice(), "ops").await.unwrap();
+    let mut kept = Vec::new();
+    for (n, name) in [(1, "bot"), (2, "other")] {
+        add_agent(&store, &home(), name, Some(&alice().name)).await;
+        let asker = Principal {
+            tenant: home().tenant,
+            environment: home().environment,
+            actor: Actor::Agent(name.parse().unwrap()),
+            groups: Default::default(),
+            user: Some(alice()),
+        };
+        let key = Key { digest: Digest::of(&[n]), owner: asker.owner(Own::Keys), asks: Digest::of(b"asks") };
+        let claim = KeyClaim { key, leg: 0, window_us: 60_000_000, over: None };
+        let call = CallId::new(bed.now(), [n; 10]);
+        let deed = DeedId::new(bed.now(), [n; 10]);
+        let takes = Takes { call, deed, log: "a", uses: &[], key: Some(&claim) };
+        assert_eq!(store.spend(&home(), None, takes, &[]).await.unwrap(), Spending::Done);
+        let answer = Some(b"sealed".as_slice());
+        store.settle_key(&home(), Some(&key), call, Standing::Answered, answer).await.unwrap();
+        let draft = Draft {
+            id: DraftId::new(bed.now(), [n; 10]),
+            owner: asker.owner(Own::Drafts),
+            server: "crm".parse().unwrap(),
+            tool: "go".to_owned(),
+            definition: Digest::of(b"go"),
+            sealed: vec![1],
+            made_at: bed.now(),
+            expires_at: Timestamp(bed.now().0 + 60_000_000),
+            deed: None,
+        };
+        store.keep_draft(&home(), &draft).await.unwrap();
+        kept.push((key, draft));
+    }
+    let found = async |(key, draft): &(Key, Draft)| {
+        let twin = store.twin(&home(), key).await.unwrap().is_some();
+        (twin, store.draft(&home(), &draft.owner, draft.id).await.unwrap().is_some())
+    };
+    assert_eq!((found(&kept[0]).await, found(&kept[1]).await), ((true, true), (true, true)));
+    store.remove_agent(&home(), &"bot".parse().unwrap(), "ops").await.unwrap();
+    add_agent(&store, &home(), "bot", Some(&alice().name)).await;
+    assert_eq!((found(&kept[0]).await, found(&kept[1]).await), ((false, false), (true, true)));
 }
 
 pub(crate) async fn nothing_is_seen_from_another_tenant_or_environment(bed: &Bed) {

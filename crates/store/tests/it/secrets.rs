@@ -3,7 +3,7 @@
 use crate::bed::{Bed, elsewhere, home};
 use crate::principals::alice;
 use decision::{SecretName, ServerName, Timestamp, UserName};
-use store::{NewSecret, Sealed, StoreError};
+use store::{NewSecret, Sealed, StoreError, Telling};
 
 fn name() -> SecretName {
     SecretName::new("github-token").unwrap()
@@ -63,6 +63,41 @@ pub(crate) async fn a_users_secret_and_the_shared_one_never_stand_in_for_each_ot
     store.remove_secret(&home(), &name(), None, "ops").await.unwrap();
     assert_eq!(get(None).await, None);
     assert!(get(Some(&alice)).await.is_some());
+}
+
+pub(crate) async fn a_secret_of_somebody_who_was_removed_is_nobodys(bed: &Bed) {
+    let store = bed.store().await;
+    let alice = alice();
+    let own = |version| NewSecret { user: Some(alice.name.clone()), ..shared(version, b"alice's") };
+    let get = async || {
+        let found = store.sealed_secret(&home(), &name(), &github(), Some(&alice.name)).await.unwrap();
+        found.map(|found| found.listing.version)
+    };
+    // of somebody whom only an identity provider knows it is theirs
+    store.put_secret(&home(), &own(1), "ops").await.unwrap();
+    assert_eq!(get().await, Some(1));
+    bed.clock.advance(1);
+    store.add_user(&home(), &alice, "ops").await.unwrap();
+    assert_eq!(get().await, None, "it is from before they were added");
+    store.put_secret(&home(), &own(2), "ops").await.unwrap();
+    assert_eq!(get().await, Some(2));
+
+    store.put_secret(&home(), &shared(1, b"everybody's"), "ops").await.unwrap();
+    let theirs = NewSecret { user: Some("bob".parse().unwrap()), ..shared(1, b"bob's") };
+    store.put_secret(&home(), &theirs, "ops").await.unwrap();
+    assert_eq!(store.remove_user(&home(), &alice.name, "ops").await.unwrap(), [name()]);
+    let left: Vec<_> = store.list_secrets(&home()).await.unwrap().into_iter().map(|one| one.user).collect();
+    assert_eq!(left, [None, theirs.user]);
+    assert_eq!(store.sealed_everywhere().await.unwrap().len(), 2, "with every value they had");
+    store.add_user(&home(), &alice, "ops").await.unwrap();
+    assert_eq!(get().await, None);
+
+    let (_dir, ledger) = bed.ledger();
+    store.tell(&home(), &ledger, Telling::Of(store.writer().clone())).await.unwrap();
+    let events = ledger.read_entries(0, 100).unwrap().into_iter();
+    let events: Vec<_> = events.map(|(_, raw)| String::from_utf8(raw).unwrap()).collect();
+    let gone = |raw: &&String| raw.contains("secret-removed") && raw.contains(alice.name.as_str());
+    assert_eq!(events.iter().filter(gone).count(), 1, "and the record names it: {events:?}");
 }
 
 pub(crate) async fn a_secret_of_one_server_is_not_given_to_another(bed: &Bed) {

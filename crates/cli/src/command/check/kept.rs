@@ -5,12 +5,16 @@ use crate::{
     command::{registry::kept, secret},
     place::Place,
 };
-use decision::{SecretName, ServerName};
+use decision::{Item, ServerName};
 use gateway::Live;
+use std::collections::BTreeSet;
 use store::{Pin, Store, StoreError};
 
 /// What waits for a yes, by server, and the servers that were never looked at.
 pub(super) type Waiting = (Vec<(ServerName, Vec<Pin>)>, Vec<ServerName>);
+
+/// Items that are served as they were accepted, although they are shown otherwise.
+pub(super) type Served = BTreeSet<(ServerName, Item)>;
 
 #[derive(Default)]
 pub(super) struct Kept {
@@ -18,10 +22,12 @@ pub(super) struct Kept {
     pub(super) faults: Vec<String>,
     /// With what each server shows that waits for a yes.
     pub(super) pending: Vec<(ServerName, Vec<Pin>)>,
+    /// What of that is served on as it was accepted.
+    pub(super) served: Served,
     pub(super) unseen: Vec<ServerName>,
     /// What the records of servers have an operator know.
     pub(super) records: Vec<String>,
-    pub(super) missing: Vec<(ServerName, SecretName)>,
+    pub(super) missing: Vec<secret::Missing>,
     pub(super) vault: Vault,
 }
 
@@ -58,6 +64,15 @@ pub(super) async fn waiting(place: &Place, store: &Store) -> anyhow::Result<Wait
     Ok((pending, unseen))
 }
 
+async fn served(place: &Place, store: &Store, pending: &[(ServerName, Vec<Pin>)]) -> anyhow::Result<Served> {
+    let mut served = Served::new();
+    for (server, pins) in pending {
+        let kept = gateway::still_served(store, &place.scope(), server, pins).await?;
+        served.extend(kept.iter().map(|one| (server.clone(), one.item.clone())));
+    }
+    Ok(served)
+}
+
 impl Kept {
     pub(super) async fn look(
         place: &Place,
@@ -68,6 +83,7 @@ impl Kept {
         let records = kept::Kept::of(store.clone(), live, place).beside_a_gateway(place).await;
         Ok(Self {
             faults: Vec::new(),
+            served: served(place, &store, &pending).await?,
             pending,
             unseen,
             records: kept::warnings(&records).await?,

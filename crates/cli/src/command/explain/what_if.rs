@@ -34,7 +34,7 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
     // nothing at all is taken of it, whatever it would send
     if let Some(no) = policy::disabled_is(&asker, &disabled) {
         refused(given, args, &no);
-        return Ok(Verdict::Yes);
+        return Ok(Verdict::No);
     }
     let misfit = match &args.args {
         Some(_) => policy::misfit(&live, (&server, name), item.definition.digest(), arguments)?,
@@ -44,11 +44,11 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
     if let Some(misfit) = misfit {
         given.say.json(&json!({ "answer": "refused", "detail": misfit }));
         given.say.line(one_line(&format!("{} could not make this call: {misfit}", asker.describe())));
-        return Ok(Verdict::Yes);
+        return Ok(Verdict::No);
     }
     if let Some(no) = live.registry.refusal(&server, ItemKind::Tool, name) {
         refused(given, args, &no);
-        return Ok(Verdict::Yes);
+        return Ok(Verdict::No);
     }
     let question = Question {
         asker: Asker { principal: &asker, host: args.host.as_deref() },
@@ -85,7 +85,16 @@ pub(super) async fn run(args: &Args, given: &Given, place: &Place) -> Outcome {
             .say
             .line("note: budgets are looked at when the call is made, and may hold or refuse it as well");
     }
-    Ok(Verdict::Yes)
+    Ok(verdict(&ruling))
+}
+
+fn verdict(ruling: &Ruling) -> Verdict {
+    match &ruling.answer {
+        _ if ruling.depends().is_some() => Verdict::Depends,
+        Answer::Allowed { .. } => Verdict::Yes,
+        // it waits for people, and does not go until they said yes
+        Answer::Held(_) | Answer::Refused { .. } => Verdict::No,
+    }
 }
 
 /// Says what refuses it before any rule is asked.

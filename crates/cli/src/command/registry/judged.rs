@@ -112,10 +112,26 @@ pub(super) async fn approve(judge: &Judge, despite: bool, given: &Given, place: 
             None => tell(change, given.say),
         }
     }
+    Ok(left(judge, &pins, &changes, given))
+}
+
+/// What is said of what nobody can accept, where all was meant, and whether anything was accepted at all.
+fn left(judge: &Judge, pins: &[Pin], changes: &[Change], given: &Given) -> Verdict {
+    let unpinned =
+        |pin: &&Pin| pin.pending() && pin.state != PinState::Gone && catalog::is_stand_in(&pin.item.name);
+    let unpinned = pins.iter().filter(unpinned).count();
+    if judge.all && unpinned > 0 {
+        given.say.line(format!(
+            "{} cannot be accepted (`callgate registry show {}` says why): its server is to name them otherwise",
+            decision::counted(unpinned, "item"),
+            judge.server
+        ));
+        return (!changes.is_empty()).into();
+    }
     if changes.is_empty() {
         given.say.line("nothing to decide");
     }
-    Ok(Verdict::Yes)
+    Verdict::Yes
 }
 
 pub(super) async fn reject(judge: &Judge, given: &Given, place: &Place) -> Outcome {

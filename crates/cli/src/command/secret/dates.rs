@@ -1,6 +1,6 @@
 //! When a secret ends, and when it should be another one.
 
-use crate::{failure::Failure, say::when, settings};
+use crate::{cli::Given, failure::Failure, say::when, settings};
 use decision::Timestamp;
 use store::SecretListing;
 
@@ -14,7 +14,9 @@ const AHEAD_US_MAX: u64 = (YEARS_MAX * 365 + 3) * 24 * 3_600 * 1_000_000;
 /// A time from now, such as `90d`, or a date, which begins at midnight in UTC.
 pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     let wrong = || {
-        Failure::Usage(format!("`{text}` is no date: write `90d`, `2027-01-31` or `2027-01-31T12:00:00Z`"))
+        Failure::Usage(format!(
+            "`{text}` is no date: write `90d`, `2027-01-31`, `2027-01-31T12:00:00Z` or `never`"
+        ))
     };
     let us = |at: jiff::Timestamp| u64::try_from(at.as_microsecond()).map(Timestamp).map_err(|_| wrong());
     let at = if let Some(wait) = settings::duration(text) {
@@ -34,6 +36,38 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
         return Err(Failure::Usage(format!("`{text}` is more than {YEARS_MAX} years ahead")));
     }
     Ok(at)
+}
+
+/// The date that was said, none where that is `never`, or else the one that is kept.
+pub(super) fn chosen(
+    said: Option<&str>,
+    kept: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Failure> {
+    match said {
+        None => Ok(kept),
+        Some("never") => Ok(None),
+        Some(text) => parse(text, now).map(Some),
+    }
+}
+
+/// Says what a new value has of the one before, with what ends that, and which end it has no longer.
+pub(super) fn tell_kept(
+    given: &Given,
+    kept: &[Option<String>],
+    before: &SecretListing,
+    keeps_end: bool,
+    now: Timestamp,
+) {
+    let kept: Vec<&str> = kept.iter().flatten().map(String::as_str).collect();
+    if !kept.is_empty() {
+        given.say.aside(format!("note: as before, {}", kept.join(", ")));
+    }
+    if keeps_end && before.expires_at.is_some_and(|at| at <= now) {
+        given
+            .say
+            .aside("note: the end of the old value is over; the new one has none: `--expires` gives it one");
+    }
 }
 
 fn is_too_far(at: Timestamp, now: Timestamp) -> bool {

@@ -2,9 +2,11 @@
 //! never from the command line, and are never shown.
 
 pub(crate) mod dates;
+mod missing;
 mod opened;
 mod rotate;
 
+pub(crate) use missing::{Missing, missing};
 pub(crate) use opened::{closed, commons, unusable};
 
 use crate::{
@@ -23,12 +25,13 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use dates::State;
 use decision::{Clock as _, SecretName, ServerName, Timestamp, UserName};
-use gateway::introspection::{self, PROVIDER};
+use gateway::introspection::PROVIDER;
 use gateway::settings::{Authority, Source};
 use gateway::webhooks::WEBHOOK;
 use opened::Opened;
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     io::{IsTerminal as _, Read as _},
     sync::Arc,
 };
@@ -65,13 +68,18 @@ pub(crate) struct Set {
     /// Whose own it is; without this it is shared. Needs a server with `authority = "per-user"`
     #[arg(long)]
     user: Option<UserName>,
-    /// The only server that may be given it
+    /// The only server that may be given it; `webhook` and `identity-provider` are no servers. Without this, as before
     #[arg(long)]
     server: Option<ServerName>,
-    /// When it ends: `90d` or a date. It is refused from then on, and there are warnings two weeks before
+    /// Any server that names it may be given it, also where it was for one alone
+    #[arg(long, conflicts_with = "server")]
+    any_server: bool,
+    /// When it ends: `90d`, a date or `never`. It is refused from then on, and there are warnings two weeks before. Without
+    /// this, as before
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
-    /// When it should be replaced: `90d` or a date. There are warnings, and it works on
+    /// When it should be replaced: `90d`, a date or `never`. There are warnings, and it works on. Without this, after as long
+    /// as the last time
     #[arg(long, value_name = "TIME")]
     rotate_by: Option<String>,
 }
@@ -83,6 +91,19 @@ pub(crate) struct New {
     pub(crate) server: Option<ServerName>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) rotate_by: Option<Timestamp>,
+}
+
+impl New {
+    /// What another value has of the one before it where nothing is said: for whom it is, its end unless that is over, and
+    /// another one after as long as the last time.
+    fn after(before: &SecretListing, now: Timestamp) -> Self {
+        let again = |at: Timestamp| Timestamp(now.0.saturating_add(at.since(before.updated_at)));
+        Self {
+            server: before.server.clone(),
+            expires_at: before.expires_at.filter(|at| *at > now),
+            rotate_by: before.rotate_by.map(again),
+        }
+    }
 }
 
 /// Which secret of an installation, by the name people know it under.
@@ -143,13 +164,54 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
         ));
     }
     let now = SystemClock.now();
-    let date = |text: Option<String>| text.map(|text| dates::parse(&text, now)).transpose();
-    let new = New { server: args.server, expires_at: date(args.expires)?, rotate_by: date(args.rotate_by)? };
-    let secret = read(&args.name)?;
     let named = Named { name: args.name, user: args.user };
+    let before = current(place, &named).await?;
+    let kept = before.as_ref().map(|before| New::after(before, now)).unwrap_or_default();
+    let new = New {
+        server: args.server.clone().or(kept.server.filter(|_| !args.any_server)),
+        expires_at: dates::chosen(args.expires.as_deref(), kept.expires_at, now)?,
+        rotate_by: dates::chosen(args.rotate_by.as_deref(), kept.rotate_by, now)?,
+    };
+    let secret = read(&named.name)?;
+    let (only, ends, by) = (new.server.clone(), new.expires_at.map(when), new.rotate_by.map(when));
     let version = put(place, &named, new, &secret, given).await?;
-    given.say.json(&json!({ "secret": named.name, "user": named.user, "version": version }));
+    given
+        .say
+        .json(&json!({ "secret": named.name, "user": named.user, "version": version, "only-server": only,
+        "expires": ends, "rotate-by": by }));
     given.say.line(format!("stored {named}, version {version}"));
+    if let Some(before) = &before {
+        let kept = [
+            only.as_ref()
+                .filter(|_| args.server.is_none())
+                .map(|only| format!("it is for `{only}` alone (`--any-server`)")),
+            ends.filter(|_| args.expires.is_none()).map(|at| format!("it ends at {at} (`--expires never`)")),
+            by.filter(|_| args.rotate_by.is_none())
+                .map(|at| format!("it is to be rotated by {at} (`--rotate-by never`)")),
+        ];
+        dates::tell_kept(given, &kept, before, args.expires.is_none(), now);
+        if let Some(was) = before.server.as_ref().filter(|was| only.as_ref() != Some(was)) {
+            given.say.aside(format!(
+                "note: it was for `{was}` alone, and is {} now",
+                match &only {
+                    Some(only) => format!("for `{only}` alone"),
+                    None => "for any server that names it".to_owned(),
+                }
+            ));
+        }
+    }
+    remark(&named, &secret, only.as_ref(), given, place).await?;
+    Ok(Verdict::Yes)
+}
+
+/// What is to be known of a value that was just stored.
+async fn remark(
+    named: &Named,
+    secret: &Secret,
+    only: Option<&ServerName>,
+    given: &Given,
+    place: &Place,
+) -> anyhow::Result<()> {
     if secret.size() < inspect::SHORT_BELOW {
         given.say.aside(format!(
             "note: under {} bytes a secret is masked in what a server says only where it stands as a word of a text, and under {} \
@@ -159,28 +221,64 @@ async fn set(args: Set, given: &Given, place: &Place) -> Outcome {
         ));
     }
     if secret.is(inspect::is_common) {
-        given.say.aside(format!("note: {}", common(&named)));
+        given.say.aside(format!("note: {}", common(named)));
     }
-    if let Some(oddity) = secret.oddity() {
+    let oddities = secret.oddities();
+    if !oddities.is_empty() {
         given.say.aside(format!(
-            "note: the value {oddity}, which is part of it: set it again without, unless that is meant"
+            "note: the value {}, which is part of it: set it again without, unless that is meant",
+            oddities.join(" and ")
+        ));
+    }
+    if let Some(user) = &named.user
+        && !place.store().await?.users_added(&place.scope()).await?.contains_key(user)
+    {
+        let (signs_in, otherwise) = match place.meant.settings.oauth.is_some() {
+            true => (", unless they sign in under that name through the identity provider", "whoever"),
+            false => ("", "and whoever"),
+        };
+        given.say.aside(format!(
+            "note: nobody is called `{user}` here{signs_in}: {otherwise} is added as that later (`callgate user add {user}`) is not given what was stored before, so set it again then"
         ));
     }
     if !secret.fits_header()
-        && let Some(server) = opened::header_of(place, &named)
+        && let Some(server) = opened::header_of(place, named)
     {
         given.say.aside(format!(
             "note: `{server}` is given it in a header or a query, where it cannot stand: calls of it are refused (`secret-unusable`)"
         ));
     }
-    if users(place, &named).is_empty() {
+    let (given_to, tied) = named_by(place, named, only);
+    for one in &tied {
+        given.say.aside(format!(
+            "note: `{one}` names it too and is not given it: `--any-server` gives it to all that name it"
+        ));
+    }
+    if given_to.is_empty() && tied.is_empty() {
         given.say.aside(format!(
             "note: nothing in `{}` uses it yet: name it under `[[servers.NAME.credentials]]`{}",
             place.config.display(),
             if named.user.is_some() { ", with `authority = \"per-user\"`" } else { "" },
         ));
     }
-    Ok(Verdict::Yes)
+    Ok(())
+}
+
+/// How a secret is stored now.
+async fn current(place: &Place, named: &Named) -> anyhow::Result<Option<SecretListing>> {
+    let listed = place.store().await?.list_secrets(&place.scope()).await?;
+    Ok(listed.into_iter().find(|one| one.name == named.name && one.user == named.user))
+}
+
+/// Who names a secret and is given it, and who names it and is not since it is for another alone.
+fn named_by(place: &Place, named: &Named, only: Option<&ServerName>) -> (Vec<String>, Vec<String>) {
+    users(place, named).into_iter().partition(|one| only.is_none_or(|only| only.as_str() == one))
+}
+
+/// Whether it was stored before the person who has that name now was added: then it is nobody's.
+fn is_of_somebody_before(one: &SecretListing, added: &BTreeMap<UserName, Timestamp>) -> bool {
+    let added = one.user.as_ref().and_then(|user| added.get(user));
+    added.is_some_and(|added| *added > one.updated_at)
 }
 
 /// Seals a value, stores it and records that; returns its version.
@@ -270,13 +368,20 @@ async fn list(given: &Given, place: &Place) -> Outcome {
     let store = place.store_to_read(given.say).await?;
     let secrets = store.list_secrets(&place.scope()).await?;
     let retired = store.retired_secrets(&place.scope()).await?;
+    let added = store.users_added(&place.scope()).await?;
     let opened = Opened::of(place, &store, &secrets).await;
     let now = SystemClock.now();
     let named = |secret: &SecretListing| Named { name: secret.name.clone(), user: secret.user.clone() };
+    let used = |secret: &SecretListing| match is_of_somebody_before(secret, &added) {
+        true => (Vec::new(), users(place, &named(secret))),
+        false => named_by(place, &named(secret), secret.server.as_ref()),
+    };
     let value = |secret: &SecretListing| {
+        let (used, not_given) = used(secret);
         json!({
             "secret": secret.name, "user": secret.user, "version": secret.version, "only-server": secret.server,
-            "stored": when(secret.updated_at), "used-by": users(place, &named(secret)),
+            "stored": when(secret.updated_at), "used-by": used, "not-given": not_given,
+            "of-somebody-before": is_of_somebody_before(secret, &added),
             "state": dates::state(secret, now).as_str(), "opens": opened.opens(&named(secret)),
             "expires": secret.expires_at.map(when), "rotate-by": secret.rotate_by.map(when),
             "old-versions": retired.iter().filter(|one| one.name == secret.name && one.user == secret.user)
@@ -287,9 +392,14 @@ async fn list(given: &Given, place: &Place) -> Outcome {
     let row = |secret: &SecretListing| {
         let only = secret.server.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string);
         let whose = secret.user.as_ref().map_or_else(|| "everybody".to_owned(), ToString::to_string);
-        let used = users(place, &named(secret)).join(", ");
+        let (mut used, not_given) = used(secret);
+        used.extend(not_given.iter().map(|one| format!("not {one}, which names it too")));
+        let used = used.join(", ");
         let used = if vault::is_reserved(&secret.name) { "the gateway".to_owned() } else { used };
         let state = match (dates::state(secret, now), opened.opens(&named(secret))) {
+            _ if is_of_somebody_before(secret, &added) => {
+                "of somebody before them, given to nobody".to_owned()
+            }
             (_, Some(false)) => "sealed under a key that is not there".to_owned(),
             (State::Good, None) => "not opened".to_owned(),
             (state, _) => state.to_string(),
@@ -339,48 +449,6 @@ async fn remove(named: &Named, given: &Given, place: &Place) -> Outcome {
     given.say.json(&json!({ "removed": named.name, "user": named.user }));
     given.say.line(format!("removed {named}"));
     Ok(Verdict::Yes)
-}
-
-/// The credentials that configured servers, the identity provider and webhooks need and the store cannot give, as (server,
-/// secret). Of a server that is used per user: those that no user has stored.
-pub(crate) async fn missing(place: &Place, store: &Store) -> anyhow::Result<Vec<(ServerName, SecretName)>> {
-    let stored = store.list_secrets(&place.scope()).await?;
-    let mut missing = Vec::new();
-    if let Some(secret) = introspects_with(place) {
-        let fits = |one: &SecretListing| {
-            let theirs = one.server.as_ref().is_none_or(|only| only.as_str() == PROVIDER);
-            one.name == *secret && one.user.is_none() && theirs
-        };
-        if !stored.iter().any(fits) {
-            missing.push((introspection::provider(), secret.clone()));
-        }
-    }
-    for secret in signs_with(place) {
-        let theirs = |one: &SecretListing| one.server.as_ref().is_none_or(|only| only.as_str() == WEBHOOK);
-        let fits = |one: &SecretListing| one.name == *secret && one.user.is_none() && theirs(one);
-        let hooks = ServerName::new(WEBHOOK)?;
-        if !stored.iter().any(fits) && !missing.contains(&(hooks.clone(), secret.clone())) {
-            missing.push((hooks, secret.clone()));
-        }
-    }
-    for (name, server) in &place.meant.settings.servers {
-        let per_user = server.authority == Authority::PerUser;
-        for (secret, per_user) in server.credentials.iter().filter_map(|one| match &one.source {
-            Source::Stored => Some((&one.secret, per_user)),
-            // what the backend itself wants, once for everybody
-            Source::Kv(_) => place.meant.settings.vault.stored_credential().map(|secret| (secret, false)),
-            Source::Variable(_) | Source::File(_) => None,
-        }) {
-            let fits = |one: &SecretListing| {
-                let theirs = one.server.as_ref().is_none_or(|only| only == name);
-                one.name == *secret && one.user.is_some() == per_user && theirs
-            };
-            if !stored.iter().any(fits) {
-                missing.push((name.clone(), secret.clone()));
-            }
-        }
-    }
-    Ok(missing)
 }
 
 /// The secrets whose dates ask for somebody, with how they stand.

@@ -1,19 +1,20 @@
 //! `callgate secret rotate`: another key for everything that is sealed, or another value for one secret.
 
 use super::opened::is_in_force;
-use super::{Named, New, put, read};
+use super::{Named, New, dates, put, read};
 use crate::{
     cli::Given,
     control::{Book, Request, Response},
     failure::{Failure, Outcome, Verdict},
     keys::{self, Asking},
     place::Place,
+    say::when,
     settings::KeySource,
     sources::{SystemClock, SystemEntropy},
 };
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args as ClapArgs;
-use decision::{Clock as _, EventName, SecretName, Timestamp, UserName, counted};
+use decision::{Clock as _, EventName, SecretName, UserName, counted};
 use serde_json::json;
 use store::{Resealable, Scope, Store};
 use vault::{KeyFile, Keys, SecretRef, VaultError};
@@ -25,10 +26,10 @@ pub(crate) struct Args {
     /// The one that is this user's own
     #[arg(long, requires = "name")]
     user: Option<UserName>,
-    /// When the new value ends: `90d` or a date
+    /// When the new value ends: `90d`, a date or `never`; by default as the old one
     #[arg(long, value_name = "TIME", requires = "name")]
     expires: Option<String>,
-    /// When it should be rotated again: `90d` or a date; by default after as long as the last time
+    /// When it should be rotated again: `90d`, a date or `never`; by default after as long as the last time
     #[arg(long, value_name = "TIME", requires = "name")]
     rotate_by: Option<String>,
 }
@@ -62,24 +63,24 @@ async fn value(
         return Err(Failure::Usage("the gateway renews its own secrets by itself".to_owned()));
     }
     let now = SystemClock.now();
-    let listed = place.store().await?.list_secrets(&place.scope()).await?;
-    let before = listed.into_iter().find(|one| one.name == named.name && one.user == named.user);
-    let Some(before) = before else {
+    let Some(before) = super::current(place, named).await? else {
         return Err(Failure::refused(format!("there is no {named}: store it with `callgate secret set`")));
     };
-    let date = |text: Option<&str>| text.map(|text| super::dates::parse(text, now)).transpose();
-    let again = before.rotate_by.map(|at| Timestamp(now.0.saturating_add(at.since(before.updated_at))));
-    let new =
-        New { server: before.server, expires_at: date(expires)?, rotate_by: date(rotate_by)?.or(again) };
+    let kept = New::after(&before, now);
+    let new = New {
+        expires_at: dates::chosen(expires, kept.expires_at, now)?,
+        rotate_by: dates::chosen(rotate_by, kept.rotate_by, now)?,
+        ..kept
+    };
+    let ends = new.expires_at.filter(|_| expires.is_none());
     let secret = read(&named.name)?;
     let version = put(place, named, new, &secret, given).await?;
     given.say.json(&json!({ "secret": named.name, "user": named.user, "version": version }));
     given.say.line(format!(
         "rotated {named}: new calls use version {version}, what is under way ends with the old one"
     ));
-    if before.expires_at.is_some() && expires.is_none() {
-        given.say.aside("note: the old value had an end; the new one has none: `--expires` gives it one");
-    }
+    let kept = [ends.map(|at| format!("it ends at {} (`--expires`)", when(at)))];
+    dates::tell_kept(given, &kept, &before, expires.is_none(), now);
     Ok(Verdict::Yes)
 }
 

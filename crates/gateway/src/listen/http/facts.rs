@@ -33,16 +33,20 @@ const TOKEN_PARAMETERS: &[&str] = &[
 
 /// Headers that only a proxy sets, beside all that begin as [`FORWARDED_AS`]: whoever sent them did not connect to us,
 /// so "the peer is on this machine" says nothing about them.
-static PROXY_HEADERS: [HeaderName; 11] = [
+static PROXY_HEADERS: [HeaderName; 15] = [
     header::FORWARDED,
     header::VIA,
     HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("client-ip"),
     HeaderName::from_static("fastly-client-ip"),
     HeaderName::from_static("fly-client-ip"),
     HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("x-azure-clientip"),
+    HeaderName::from_static("x-azure-socketip"),
     HeaderName::from_static("x-client-ip"),
     HeaderName::from_static("x-cluster-client-ip"),
     HeaderName::from_static("x-envoy-external-address"),
+    HeaderName::from_static("x-original-for"),
     HeaderName::from_static("x-original-forwarded-for"),
     HeaderName::from_static("x-real-ip"),
 ];
@@ -351,6 +355,10 @@ mod tests {
             "x-real-ip",
             "x-client-ip",
             "cf-connecting-ip",
+            "client-ip",
+            "x-azure-clientip",
+            "x-azure-socketip",
+            "x-original-for",
             "fly-client-ip",
             "true-client-ip",
             "x-envoy-external-address",

@@ -4,6 +4,7 @@
 //! first; for everything else both are written together when it is over.
 
 mod happened;
+mod kept;
 mod short;
 
 use crate::approval::Waits;
@@ -21,6 +22,7 @@ use decision::{
     DraftId, Ending, Entry, Era, Event, EventName, Intent, InteractionId, Item, Outcome, Passed, Permit,
     Principal, Refusal, ServerName, Slot, Stage, Target, Trail,
 };
+use kept::{can_keep, ended};
 use short::{NAME_CHARS_MAX, bound, cut, named, shorten};
 use std::{collections::BTreeMap, sync::Arc};
 use store::ledger::{Attending, KeptRoom, Record, VALUE_BYTES_MAX};
@@ -391,7 +393,7 @@ impl Leg {
         let (attending, room) = (self.attending.take(), self.room.take());
         let decision = self.decide(gate.clock.now(), end);
         gate.metrics.decided(&decision.0, &decision.1);
-        records.push(record(Entry::Decision(Box::new(decision.0)), disclosures)?);
+        records.push(ended(decision.0, disclosures)?);
         Ok((records, attending, room))
     }
 
@@ -439,11 +441,6 @@ impl Leg {
 /// What is written at the end of a leg; who waits for that; and where there is room for it.
 type Last = (Vec<Record>, Option<Attending>, Option<KeptRoom>);
 
-/// What is larger is committed to all the same.
-fn can_keep(value: &Disclosure) -> bool {
-    value.value.len() <= VALUE_BYTES_MAX
-}
-
 /// What the metrics know of a decision beside the decision.
 #[derive(Debug)]
 pub(crate) struct Labels {
@@ -482,6 +479,11 @@ fn record(entry: Entry, disclosures: Vec<Disclosure>) -> Result<Record, Refusal>
 }
 
 fn unwritten(e: store::ledger::LedgerError) -> Refusal {
-    tracing::error!(error = %e, "the ledger cannot write; calls are refused");
+    // the writer says so once, and not with every call
+    if matches!(e, store::ledger::LedgerError::Unavailable { .. }) {
+        tracing::debug!(error = %e, "a call is refused");
+    } else {
+        tracing::error!(error = %e, "the ledger cannot write; calls are refused");
+    }
     Refusal::new(Code::LedgerUnavailable, e.to_string())
 }

@@ -30,6 +30,8 @@ const RUNS: [Runs; 5] = [
             "--title",
             "--input-type",
             "--disable-warning",
+            "--inspect-port",
+            "--tsconfig",
         ],
     },
     Runs { programs: &["python", "pypy"], other: (&['c', 'm'], &[]), valued: &["-X", "-W"] },
@@ -80,12 +82,21 @@ fn relative(command: &[String]) -> Option<&str> {
     if !program.starts_with('/') && program.contains('/') {
         return Some(program);
     }
+    if entry::base(program) == "env" {
+        let behind = entry::behind_env(words);
+        let own = words.iter().take(words.len() - behind.len());
+        let moves = |word: &String| matches!(option(word), "-C" | "--chdir");
+        return if own.into_iter().any(moves) { None } else { relative(behind) };
+    }
     // what follows the image is a path within it
     if container::is_program(entry::base(program)) {
         let given = words.iter().take(container::read(words).words);
         return given.map(String::as_str).find(|word| is_path(value(word)));
     }
-    let moved = words.iter().any(|word| FOLDERS.contains(&option(word)));
+    // to some programs `-C` is something else
+    let valued = runs(entry::base(program)).map_or(&[][..], |runs| runs.valued);
+    let is_folder = |option: &str| FOLDERS.contains(&option) && !valued.contains(&option);
+    let moved = words.iter().any(|word| is_folder(option(word)));
     if let Some(script) = script(entry::base(program), words).filter(|_| !moved) {
         return Some(script);
     }
@@ -96,9 +107,7 @@ fn relative(command: &[String]) -> Option<&str> {
 
 /// The file that an interpreter is to run, where that is no whole path.
 fn script<'w>(program: &str, words: &'w [String]) -> Option<&'w str> {
-    // with its version
-    let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let runs = RUNS.iter().find(|runs| runs.programs.contains(&program))?;
+    let runs = runs(program)?;
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
         if runs.valued.contains(&word) {
@@ -111,10 +120,16 @@ fn script<'w>(program: &str, words: &'w [String]) -> Option<&'w str> {
             }
         } else {
             let is_whole = word.starts_with('/') || word.contains([':', '\\']);
-            return (!is_whole && word.chars().all(|c| c.is_ascii_graphic())).then_some(word);
+            return (!is_whole).then_some(word);
         }
     }
     None
+}
+
+/// The interpreter of that name, which may have its version behind it.
+fn runs(program: &str) -> Option<&'static Runs> {
+    let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    RUNS.iter().find(|runs| runs.programs.contains(&program))
 }
 
 /// Of `--option=value` the option.
@@ -176,6 +191,18 @@ mod tests {
             ("node --env-file /srv/env -r /srv/x.cjs server", Some("server")),
             ("python3.12 -X dev -u src/main", Some("src/main")),
             ("bash -e run", Some("run")),
+            ("node -C dev dist/server", Some("dist/server")),
+            ("env X=1 node dist/server", Some("dist/server")),
+            ("/usr/bin/env -u HOME python3 src/main", Some("src/main")),
+            ("tsx --tsconfig /x/tsconfig.json src/main", Some("src/main")),
+            ("node --inspect-port 9229 dist/server", Some("dist/server")),
+            ("python3 süß/main", Some("süß/main")),
+            ("node my\u{a0}server/index", Some("my\u{a0}server/index")),
+            ("env -C /srv node dist/server", None),
+            ("env --chdir=/srv node dist/server", None),
+            ("env node /srv/server.js", None),
+            ("env X=dist/server server", None),
+            ("make -C /srv -f x.env", None),
             ("node /srv/server", None),
             ("node -e dist/server", None),
             ("node --eval=1 dist/server", None),

@@ -271,7 +271,7 @@ pub(crate) fn own_words(entry: &Entry) -> Option<&[String]> {
 }
 
 /// The command that `env` runs.
-fn behind_env(mut words: &[String]) -> &[String] {
+pub(crate) fn behind_env(mut words: &[String]) -> &[String] {
     while let [first, rest @ ..] = words {
         words = match first.as_str() {
             "-u" | "--unset" | "-C" | "--chdir" => rest.get(1..).unwrap_or_default(),

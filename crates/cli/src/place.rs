@@ -456,6 +456,13 @@ fn private(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// As much of a file as may be one of ours, whatever it is.
+fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    launch::open_plain(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn bounded(path: &Path) -> io::Result<String> {
     let file = launch::open_plain(path)?;
     let mut text = String::new();

@@ -6,6 +6,7 @@
 //!
 //! Start at [`Console::answer`]; [`route`] has every address.
 
+mod aside;
 mod assets;
 mod door;
 pub mod hooks;

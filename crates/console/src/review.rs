@@ -12,6 +12,7 @@ pub use fields::{Field, Part};
 pub use meanwhile::Meanwhile;
 pub use radius::{Radius, Ruling};
 
+use crate::aside::aside;
 use bytes::Bytes;
 use catalog::Definition;
 use catalog::drift::{self, Drift, Likeness, Severity};
@@ -180,7 +181,7 @@ impl Review {
         let since = Timestamp(now.0.saturating_sub(DAYS * DAY_US));
         let over =
             |items: &BTreeMap<Item, Bytes>| (place.over)(definitions(server, items).map(Arc::new).collect());
-        let (before, after) = (over(&old), over(&new));
+        let (before, after) = aside(|| (over(&old), over(&new))).await;
         let mut beside = review.beside;
         for (item, found) in reserved(server, &review.waiting, [&after, &before]) {
             beside.entry(item).or_default().push(found);
@@ -230,7 +231,7 @@ impl Review {
         for one in store.accepted(scope, server).await? {
             accepted.insert(one.item, one.raw);
         }
-        let likenesses = store.renames(scope, server, &pins).await?;
+        let newcomers = store.newcomers(scope, server, &pins).await?;
         let mut waiting = Vec::new();
         let mut left: Vec<Pin> = pins.into_iter().filter(waits).collect();
         let mut departures = store.departures(scope, server).await?;
@@ -252,8 +253,12 @@ impl Review {
             accepted.clone().into_iter().chain(others).collect()
         };
         let (old, new) = (with(|one| one.before.as_ref()), with(|one| one.after.as_ref()));
-        let drift = drift::compare(&[offer(server, &old)], &[offer(server, &new)]);
-        let beside = beside(server, &waiting, store.offered_beside(scope, server).await?);
+        let others = store.offered_beside(scope, server).await?;
+        let (drift, beside, likenesses) = aside(|| {
+            let drift = drift::compare(&[offer(server, &old)], &[offer(server, &new)]);
+            (drift, beside(server, &waiting, others), newcomers.likenesses())
+        })
+        .await;
         let review = Self {
             server: server.clone(),
             waiting,

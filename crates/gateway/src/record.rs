@@ -4,6 +4,7 @@
 //! first; for everything else both are written together when it is over.
 
 mod happened;
+mod kept;
 mod short;
 
 use crate::approval::Waits;
@@ -22,6 +23,7 @@ use decision::{
     Refusal, ServerName, Slot, Stage, Target, Trail,
 };
 pub(crate) use happened::{event, event_entry};
+use kept::{can_keep, ended};
 use short::{bound, cut, named, shorten};
 use std::{net::IpAddr, sync::Arc};
 use store::ledger::{Attending, KeptRoom, Record, VALUE_BYTES_MAX};
@@ -403,7 +405,7 @@ impl Leg {
         let (attending, room) = (self.attending.take(), self.room.take());
         let decision = self.decide(gate.clock.now(), end);
         gate.metrics.decided(&decision.0, &decision.1);
-        records.push(record(Entry::Decision(Box::new(decision.0)), disclosures)?);
+        records.push(ended(decision.0, disclosures)?);
         Ok((records, attending, room))
     }
 
@@ -464,11 +466,6 @@ impl Leg {
 /// What is written at the end of a leg, if anything is; who waits for that; and where there is room for it.
 type Last = (Vec<Record>, Option<Attending>, Option<KeptRoom>);
 
-/// What is larger is committed to all the same.
-fn can_keep(value: &Disclosure) -> bool {
-    value.value.len() <= VALUE_BYTES_MAX
-}
-
 /// What the metrics know of a decision beside the decision.
 #[derive(Debug)]
 pub(crate) struct Labels {
@@ -483,6 +480,11 @@ fn record(entry: Entry, disclosures: Vec<Disclosure>) -> Result<Record, Refusal>
 }
 
 pub(crate) fn unwritten(e: store::ledger::LedgerError) -> Refusal {
-    tracing::error!(error = %e, "the ledger cannot write; calls are refused");
+    // the writer says so once, and not with every call
+    if matches!(e, store::ledger::LedgerError::Unavailable { .. }) {
+        tracing::debug!(error = %e, "a call is refused");
+    } else {
+        tracing::error!(error = %e, "the ledger cannot write; calls are refused");
+    }
     Refusal::new(Code::LedgerUnavailable, e.to_string())
 }

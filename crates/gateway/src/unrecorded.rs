@@ -29,6 +29,9 @@ impl Unrecorded {
     /// Keeps one; whether somebody has to begin to try. `None` where there is no room.
     fn keep(&self, record: Record, room: KeptRoom) -> Option<bool> {
         let mut waiting = self.0.lock();
+        // a few large values do not take the room of a thousand decisions
+        let is_large = waiting.bytes + record.bytes() > BYTES_MAX / 2;
+        let record = if is_large { record.bare() } else { record };
         let bytes = waiting.bytes + record.bytes();
         if waiting.records.len() >= WAITING_MAX || bytes > BYTES_MAX {
             return None;
@@ -45,6 +48,18 @@ impl Unrecorded {
         waiting.records.front().cloned()
     }
 
+    /// What could not be written now does not stand in the way of what can: the others come first, and it after them.
+    fn is_put_off(&self) {
+        let mut waiting = self.0.lock();
+        if !waiting.records.is_empty() {
+            waiting.records.rotate_left(1);
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.0.lock().records.len()
+    }
+
     fn is_written(&self) {
         let mut waiting = self.0.lock();
         let bytes = waiting.records.pop_front().map_or(0, |(record, _)| record.bytes());
@@ -52,7 +67,7 @@ impl Unrecorded {
     }
 
     async fn write(&self, ledger: &Weak<Ledger>) {
-        let mut written = 0_u64;
+        let (mut written, mut put_off) = (0_u64, 0_usize);
         while let Some((record, room)) = self.first() {
             // whoever closes the ledger does not wait for this
             let Some(ledger) = ledger.upgrade() else { return };
@@ -60,11 +75,17 @@ impl Unrecorded {
                 Ok(_) => {
                     self.is_written();
                     written += 1;
+                    put_off = 0;
                 }
                 Err(LedgerError::Closed) => return,
                 Err(LedgerError::Unavailable { .. }) => {
                     drop(ledger);
-                    tokio::time::sleep(AGAIN).await;
+                    self.is_put_off();
+                    put_off += 1;
+                    if put_off >= self.count() {
+                        put_off = 0;
+                        tokio::time::sleep(AGAIN).await;
+                    }
                 }
                 // it will never be written, and others wait behind it
                 Err(error) => {
@@ -73,7 +94,12 @@ impl Unrecorded {
                 }
             }
         }
-        tracing::info!(calls = written, "how calls ended that could not be recorded is recorded after all");
+        if written > 0 {
+            tracing::info!(
+                calls = written,
+                "how calls ended that could not be recorded is recorded after all"
+            );
+        }
     }
 }
 
@@ -96,6 +122,16 @@ pub(crate) fn record_later(gate: &Gate, decision: Record, room: KeptRoom) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use decision::{Disclosure, Entropy, Slot};
+
+    #[derive(Debug)]
+    struct Still;
+
+    impl Entropy for Still {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(7);
+        }
+    }
 
     #[test]
     fn no_more_waits_than_there_is_room_for_and_each_is_written_in_its_turn() {
@@ -115,5 +151,26 @@ mod tests {
         let large = Record::raw(vec![b'x'; BYTES_MAX], Vec::new());
         assert_eq!(keep(large), Some(true));
         assert_eq!(keep(record(1)), None, "bytes are bounded too");
+    }
+
+    #[test]
+    fn values_give_way_to_decisions_and_what_cannot_be_written_to_what_can() {
+        let unrecorded = Unrecorded::default();
+        let value = |n: usize| {
+            let value = vec![b'v'; BYTES_MAX / 5].into();
+            let entry = n.to_string().into_bytes();
+            let beside = Disclosure::new(Slot::Result, value, &Still);
+            Record::raw(entry.clone(), vec![beside]).or_bare(Record::raw(entry, Vec::new()))
+        };
+        for n in 0..10 {
+            assert!(unrecorded.keep(value(n), KeptRoom::default()).is_some(), "{n}");
+        }
+        assert!(unrecorded.0.lock().bytes < BYTES_MAX / 2);
+        unrecorded.is_put_off();
+        for n in (1..10).chain([0]) {
+            assert_eq!(unrecorded.first().unwrap().0.entry(), n.to_string().as_bytes());
+            unrecorded.is_written();
+        }
+        assert!(unrecorded.first().is_none() && unrecorded.0.lock().bytes == 0);
     }
 }

@@ -86,19 +86,19 @@ impl<'a> Question<'a> {
 /// One principal as Cedar knows it.
 pub(crate) struct Requester<'a> {
     /// Index into [`PRINCIPALS`].
-    kind: usize,
+    pub(crate) kind: usize,
     name: &'a str,
     groups: &'a BTreeSet<GroupName>,
 }
 
 impl Requester<'_> {
-    fn uid(&self) -> Option<EntityUid> {
+    pub(crate) fn uid(&self) -> Option<EntityUid> {
         uid(PRINCIPALS.get(self.kind)?, self.name)
     }
-    fn groups(&self) -> Option<Vec<EntityUid>> {
+    pub(crate) fn groups(&self) -> Option<Vec<EntityUid>> {
         self.groups.iter().map(|group| uid("Group", group.as_str())).collect()
     }
-    fn key(&self, key: &mut Key) {
+    pub(crate) fn key(&self, key: &mut Key) {
         key.number(self.kind);
         key.text(self.name);
         key.number(self.groups.len());

@@ -26,6 +26,7 @@ mod nesting;
 mod radius;
 mod reply;
 mod rule;
+mod sight;
 mod slice;
 mod source;
 mod starter;

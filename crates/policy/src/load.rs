@@ -8,6 +8,7 @@ use crate::{
     memo::{Key, Memo},
     nesting,
     rule::{self, Rule},
+    sight::Sight,
     slice::{Covered, Slice, Slicer, cover},
     source::{Problem, Reach, Severity, Source, statements},
     validate::{self, Kept},
@@ -39,6 +40,7 @@ pub struct Policies {
     pub(crate) plans: BTreeMap<ServerName, ServerPlans>,
     pub(crate) authorizer: Authorizer,
     pub(crate) seen: Memo<Key, Answer>,
+    pub(crate) sights: Memo<Key, Sight>,
     pub(crate) standings: Memo<Key, Arc<Standing>>,
     /// Equal lists of rules share one slice.
     pub(crate) slices: Memo<Vec<usize>, Arc<Slice>>,
@@ -218,6 +220,7 @@ impl Loader {
             rules,
             authorizer: Authorizer::new(),
             seen: Memo::new(SEEN_MAX),
+            sights: Memo::new(SEEN_MAX),
             standings: Memo::new(STANDINGS_MAX),
             slices: Memo::new(SLICES_MAX),
             warnings: Vec::new(),

@@ -37,11 +37,11 @@ impl<K: Ord, T: Clone> Memo<K, T> {
         }
     }
 
-    fn get(&self, key: &K) -> Option<T> {
+    pub(crate) fn get(&self, key: &K) -> Option<T> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn keep(&self, key: K, value: T) -> T {
+    pub(crate) fn keep(&self, key: K, value: T) -> T {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= self.max {
             kept.clear();

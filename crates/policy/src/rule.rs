@@ -109,6 +109,8 @@ pub(crate) struct Reads {
     /// Its conditions may come out differently for another principal: they read it, or name an entity, which is
     /// known only to the question of whom it is.
     pub(crate) asker: bool,
+    /// The same of another item: they read the action or the resource, or name an entity.
+    pub(crate) item: bool,
 }
 
 /// The parts of the context that are known, and the same, when a list is made.
@@ -180,10 +182,13 @@ impl Reads {
                         fields.values().for_each(|value| self.walk(value));
                     }
                     Some((operator, value)) if members.len() == 1 && operator == "Value" => {
-                        self.asker |= value.is_object() || value.is_array();
+                        let is_named = value.is_object() || value.is_array();
+                        self.asker |= is_named;
+                        self.item |= is_named;
                     }
                     Some((operator, value)) if members.len() == 1 && operator == "Var" => {
                         self.asker |= value == "principal";
+                        self.item |= value != "principal";
                     }
                     _ => members.values().for_each(|value| self.walk(value)),
                 }

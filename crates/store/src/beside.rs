@@ -9,6 +9,22 @@ use catalog::listing::Offer;
 use decision::{Item, ItemKind, ServerName};
 use std::collections::BTreeMap;
 
+/// New items of a server that wait, and what was accepted of it.
+#[derive(Debug, Default)]
+pub struct Newcomers {
+    new: Vec<(Item, Definition)>,
+    known: Vec<(Definition, Original)>,
+}
+
+impl Newcomers {
+    /// Those that look like one that was accepted, under another name. Takes as long as there are many.
+    pub fn likenesses(self) -> BTreeMap<Item, Likeness> {
+        let (items, new): (Vec<Item>, Vec<Definition>) = self.new.into_iter().unzip();
+        let found = items.into_iter().zip(renames(&new, &self.known));
+        found.filter_map(|(item, like)| Some((item, like?))).collect()
+    }
+}
+
 impl Store {
     /// The accepted tools and addresses of every other server: only what was accepted can be shadowed.
     pub async fn offered_beside(&self, scope: &Scope, server: &ServerName) -> Result<Vec<Offer>, StoreError> {
@@ -37,14 +53,24 @@ impl Store {
         server: &ServerName,
         pins: &[Pin],
     ) -> Result<BTreeMap<Item, Likeness>, StoreError> {
+        Ok(self.newcomers(scope, server, pins).await?.likenesses())
+    }
+
+    /// What [`Store::renames`] compares.
+    pub async fn newcomers(
+        &self,
+        scope: &Scope,
+        server: &ServerName,
+        pins: &[Pin],
+    ) -> Result<Newcomers, StoreError> {
         let read = |item: &Item, raw: Bytes| Definition::new(server.clone(), item.kind, raw).ok();
         let mut new = Vec::new();
         for pin in pins.iter().filter(|pin| pin.state == PinState::New) {
             let raw = self.definition(scope, &pin.seen).await?;
-            new.extend(raw.and_then(|raw| read(&pin.item, raw)).map(|one| (&pin.item, one)));
+            new.extend(raw.and_then(|raw| read(&pin.item, raw)).map(|one| (pin.item.clone(), one)));
         }
         if new.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(Newcomers::default());
         }
         let mut known: Vec<(Definition, Original)> = Vec::new();
         for pin in pins.iter().filter(|pin| !matches!(pin.state, PinState::Approved | PinState::New)) {
@@ -56,8 +82,6 @@ impl Store {
         let accepted = self.accepted(scope, server).await?.into_iter();
         let offered = accepted.filter_map(|one| read(&one.item, one.raw));
         known.extend(offered.map(|one| (one, Original::Offered)));
-        let (items, new): (Vec<&Item>, Vec<Definition>) = new.into_iter().unzip();
-        let found = items.into_iter().zip(renames(&new, &known));
-        Ok(found.filter_map(|(item, like)| Some((item.clone(), like?))).collect())
+        Ok(Newcomers { new, known })
     }
 }

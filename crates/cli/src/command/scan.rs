@@ -133,6 +133,16 @@ pub(crate) async fn run(args: &Args, given: &Given) -> Outcome {
     Ok(if flagged { Verdict::Flagged } else { Verdict::Yes })
 }
 
+/// A server by its command, or by its address.
+fn named(command: &[String]) -> clients::Entry {
+    match command {
+        [address] if ["https://", "http://"].iter().any(|scheme| address.starts_with(scheme)) => {
+            clients::Entry::at(address)
+        }
+        _ => clients::Entry::run(command),
+    }
+}
+
 /// Everything there is to look at. `None` if somebody was asked and said no.
 async fn find(args: &Args, given: &Given) -> Result<Option<Found>, Failure> {
     let mut found = if args.files.is_empty() && args.command.is_empty() {
@@ -141,7 +151,7 @@ async fn find(args: &Args, given: &Given) -> Result<Option<Found>, Failure> {
         Found::in_files(&args.files)?
     };
     if !args.command.is_empty() {
-        found.servers.push((clients::Entry::run(&args.command), None));
+        found.servers.push((named(&args.command), None));
     }
     if args.connect {
         let entries: Vec<clients::Entry> = found.servers.iter().map(|(entry, _)| entry.clone()).collect();

@@ -1,7 +1,7 @@
 //! What is in force, for commands that must work while the files do not hold: an emergency does not wait until somebody
 //! has found a slip.
 
-use super::{Place, bounded, config, default_state, private};
+use super::{Place, config, default_state, first_bytes, private};
 use crate::{
     control::{self, Request, Response},
     failure::Failure,
@@ -54,8 +54,8 @@ impl Place {
 /// What the gateway goes by that was started with this file. Nobody is asked but one in a folder of this user's own: in the
 /// one that the file names, whatever else is wrong with it, or in the usual one.
 pub(crate) fn of_gateway(config: &Path, surroundings: &Surroundings) -> Option<(Place, u32, Timestamp)> {
-    let text = bounded(config).unwrap_or_default();
-    let (named, usual) = (settings::state_dirs(config, &text), default_state(surroundings));
+    let bytes = first_bytes(config).unwrap_or_default();
+    let (named, usual) = (settings::state_dirs(config, &bytes), default_state(surroundings));
     named.into_iter().chain([usual]).find_map(|state| asked(&state, config, surroundings))
 }
 

@@ -206,19 +206,20 @@ async fn tell_left(desk: &Desk) {
     for writer in left {
         match store.tell(&scope, desk.gate.ledger(), Telling::Again(writer.clone())).await {
             Ok(_) => drop(desk.untold().remove(&writer)),
-            Err(_) => return,
+            // what keeps this one's from being recorded need not keep the others'
+            Err(error) => tracing::warn!(%error, "what was decided cannot be recorded; trying again"),
         }
     }
 }
 
 fn written(desk: &Desk) -> Response {
-    let place = desk.files.place();
+    let (place, policies) = desk.files.read();
     Response::Written {
         pid: std::process::id(),
         config: desk.config.clone(),
         since: desk.files.standing().since,
         text: place.text().to_owned(),
-        policies: desk.files.policies().into_iter().map(|source| (source.path, source.text)).collect(),
+        policies: policies.into_iter().map(|source| (source.path, source.text)).collect(),
     }
 }
 

@@ -1,6 +1,10 @@
 //! The files in force, and newer ones: read when they change, when SIGHUP says so, and when somebody asks. What
 //! does not hold leaves the old ones running, and says so loudly.
 
+mod misfit;
+
+pub(crate) use misfit::{place_of, sentences};
+
 use super::{aside::Aside, keeping, watch::Watch};
 use crate::{
     control::Refused,
@@ -14,7 +18,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use decision::{Clock, EventName, Timestamp};
 use gateway::{
-    BuildError, Gate, Offers, Settings, Written,
+    Gate, Offers, Settings, Written,
     backends::Variables,
     listen::{
         safe_to_listen,
@@ -22,15 +26,9 @@ use gateway::{
     },
     settings::{Mode, Source},
 };
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-use tokio::sync::{Mutex, mpsc};
+use misfit::{Misfit, may_pass, unbuilt};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vault::Sealer;
 
@@ -76,32 +74,21 @@ pub(super) struct Standing {
     pub(super) refused: Option<Refused>,
 }
 
-/// Why newer files are not put in force.
-struct Misfit {
-    problems: Vec<String>,
-    /// Something could not be read or asked, and may be the next time, though no file changes.
-    passing: bool,
-}
-
-impl Misfit {
-    /// What the files say cannot be.
-    fn written(problems: Vec<String>) -> Self {
-        Self { problems, passing: false }
-    }
-
-    fn unreadable(why: impl std::fmt::Display) -> Self {
-        Self { problems: vec![format!("{why:#}")], passing: true }
-    }
+/// The files in force, of one reading.
+#[derive(Debug)]
+struct GoneBy {
+    place: Arc<Place>,
+    policies: Vec<policy::Source>,
 }
 
 /// What a reload needs.
 #[derive(Debug)]
 pub(super) struct Files {
-    place: ArcSwap<Place>,
+    gone_by: ArcSwap<GoneBy>,
     /// One reload at a time. Whoever asks what is in force does not wait for it.
     reloading: Mutex<()>,
     /// Whether the newest files are to be tried again without a change of them.
-    passing: AtomicBool,
+    passing: watch::Sender<bool>,
     aside: Aside,
     surroundings: Surroundings,
     gate: Arc<Gate>,
@@ -124,9 +111,9 @@ impl Files {
         tls: Option<Tls>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            place: ArcSwap::from_pointee(place),
+            gone_by: ArcSwap::from_pointee(GoneBy { place: Arc::new(place), policies: offers.policies() }),
             reloading: Mutex::default(),
-            passing: AtomicBool::default(),
+            passing: watch::Sender::new(false),
             reminded: ArcSwap::default(),
             aside: Aside::default(),
             surroundings,
@@ -145,9 +132,9 @@ impl Files {
 
     async fn read_anew(&self, nth: Try) -> Result<(), Vec<String>> {
         let _alone = self.reloading.lock().await;
-        let before = self.place.load_full();
+        let before = self.place();
         let outcome = self.renew(&before).await;
-        self.passing.store(outcome.as_ref().is_err_and(|misfit| misfit.passing), Ordering::Relaxed);
+        self.passing.send_replace(outcome.as_ref().is_err_and(|misfit| misfit.passing));
         let outcome = outcome.map_err(|misfit| misfit.problems);
         let refused = self.standing().refused;
         if nth == Try::Again && outcome.as_ref().err() == refused.as_ref().map(|refused| &refused.problems) {
@@ -158,7 +145,7 @@ impl Files {
         match &outcome {
             Ok(()) => {
                 tracing::info!(config = %before.config.display(), "the configuration was read anew and is in force");
-                tell_changed(&self.gate, &before.meant, &self.place.load().meant).await;
+                tell_changed(&self.gate, &before.meant, &self.place().meant).await;
             }
             Err(problems) => {
                 for problem in problems {
@@ -199,7 +186,7 @@ impl Files {
         written: Written,
         keys: Option<Keys>,
     ) -> Result<(), Misfit> {
-        let settings = Arc::clone(&written.settings);
+        let (settings, policies) = (Arc::clone(&written.settings), written.policies.clone());
         let live = self.gate.live();
         let new = Arc::new(new);
         let (gate, old, place) = (Arc::clone(&self.gate), Arc::clone(before), Arc::clone(&new));
@@ -236,19 +223,20 @@ impl Files {
         let place = Arc::clone(&new);
         remark(&self.aside.run("the policies", move || place.remarks()).await.unwrap_or_default());
         self.remind();
-        self.place.store(Arc::clone(&new));
+        self.gone_by.store(Arc::new(GoneBy { place: Arc::clone(&new), policies }));
         keeping::begin(&self.gate, &new).await;
         Ok(())
     }
 
     /// What is in force.
     pub(super) fn place(&self) -> Arc<Place> {
-        self.place.load_full()
+        Arc::clone(&self.gone_by.load().place)
     }
 
-    /// The policies that are in force.
-    pub(super) fn policies(&self) -> Vec<policy::Source> {
-        self.offers.policies()
+    /// What is in force and the policies that were read with it.
+    pub(super) fn read(&self) -> (Arc<Place>, Vec<policy::Source>) {
+        let gone_by = self.gone_by.load();
+        (Arc::clone(&gone_by.place), gone_by.policies.clone())
     }
 
     /// How the newest files were taken.
@@ -299,13 +287,24 @@ impl Files {
                     while changes.try_recv().is_ok() {}
                     Try::First
                 }
-                () = tokio::time::sleep(AGAIN), if self.passing.load(Ordering::Relaxed) => Try::Again,
+                () = self.is_to_be_tried() => Try::Again,
             };
             // what is new is watched before it is read, so that no later change of it is missed
             self.look(watch.as_ref()).await;
             // what is wrong was said already
             let _ = self.read_anew(nth).await;
             self.look(watch.as_ref()).await;
+        }
+    }
+
+    /// Waits until it is time to try again what could not be read, whoever tried it before: commands reload beside this.
+    async fn is_to_be_tried(&self) {
+        let mut passing = self.passing.subscribe();
+        while passing.wait_for(|passing| *passing).await.is_ok() {
+            tokio::time::sleep(AGAIN).await;
+            if *passing.borrow_and_update() {
+                return;
+            }
         }
     }
 
@@ -357,9 +356,13 @@ fn unwatched(error: &dyn std::fmt::Display) {
 fn read(before: &Place, surroundings: &Surroundings) -> Result<(Place, Written, Option<Keys>), Misfit> {
     let new = Place::at(&before.config, true, surroundings).map_err(|failure| Misfit {
         problems: sentences(&failure),
-        passing: !matches!(failure, Failure::Settings(_)),
+        passing: match &failure {
+            Failure::Settings(_) => false,
+            Failure::Fault(why) => may_pass(why),
+            Failure::Usage(_) | Failure::Unreadable { .. } | Failure::Policies(_) => true,
+        },
     })?;
-    let policies = new.policies().map_err(Misfit::unreadable)?;
+    let policies = new.policies().map_err(|why| Misfit::unread(&why))?;
     let (old, settings) = (&before.meant.settings, &new.meant.settings);
     safe_to_listen(settings).map_err(|error| Misfit::written(vec![error.to_string()]))?;
     let mut fixed = Vec::new();
@@ -414,42 +417,6 @@ fn named_files(settings: &Settings) -> Vec<PathBuf> {
         [tls.certificate.clone(), tls.key.clone()].into_iter().chain(clients)
     });
     tls.chain(trusted).collect()
-}
-
-pub(crate) fn sentences(failure: &Failure) -> Vec<String> {
-    match failure {
-        Failure::Settings(problems) => {
-            let line = |problem: &crate::settings::Located| match &problem.help {
-                Some(help) => format!("line {}: {problem} ({help})", problem.line),
-                None => format!("line {}: {problem}", problem.line),
-            };
-            problems.iter().map(line).collect()
-        }
-        Failure::Policies(problems) => problems.iter().map(sentence).collect(),
-        Failure::Fault(error) => vec![format!("{error:#}")],
-        Failure::Usage(text) => vec![text.clone()],
-        Failure::Unreadable { code, message } => vec![format!("{message} ({code})")],
-    }
-}
-
-fn unbuilt(error: BuildError) -> Misfit {
-    match error {
-        BuildError::Policies(problems) => Misfit::written(problems.iter().map(sentence).collect()),
-        error @ BuildError::Store(_) => Misfit::unreadable(error),
-    }
-}
-
-fn sentence(problem: &policy::Problem) -> String {
-    let help = problem.help.as_deref().map(|help| format!(" ({help})")).unwrap_or_default();
-    match place_of(problem) {
-        Some(place) => format!("{place}: {problem}{help}"),
-        None => format!("{problem}{help}"),
-    }
-}
-
-/// Where a problem is, as editors and people write it.
-pub(crate) fn place_of(problem: &policy::Problem) -> Option<String> {
-    problem.place().map(|(path, line, column)| format!("{path}:{line}:{column}"))
 }
 
 /// The variables that sources name, as they are now: those of a file that is read later are not looked for.

@@ -61,23 +61,6 @@ pub(crate) fn read(path: &Path, text: &str, state: &Path) -> Result<Meant, Vec<L
     }
 }
 
-/// Where this file may have state kept, whatever else is wrong with it: each line that says so is read for itself, since a slip
-/// in one can hide those that follow. Whoever asks there has to see whether it is right.
-pub(crate) fn state_dirs(path: &Path, text: &str) -> BTreeSet<PathBuf> {
-    let base = path.parent().unwrap_or_else(|| Path::new("."));
-    let lines = text.lines().filter(|line| line.trim_start().starts_with("state"));
-    let dir = |line: &str| {
-        let (table, _) = DeTable::parse_recoverable(line);
-        let table = table.get_ref();
-        let dir = table.get("state-dir").or_else(|| table.get("state_dir"))?;
-        Some(base.join(dir.get_ref().as_str()?))
-    };
-    lines.filter_map(dir).take(STATE_DIRS_MAX).collect()
-}
-
-/// Most lines that are tried for where state is.
-const STATE_DIRS_MAX: usize = 8;
-
 /// Most problems of form that are told at once.
 const PROBLEMS_MAX: usize = 20;
 

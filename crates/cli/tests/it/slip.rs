@@ -84,6 +84,20 @@ fn a_slip_in_the_configuration_takes_no_emergency_command_away() {
             assert!(said.code != 0 && !said.err.contains("goes by what"), "{slip}: {words:?}: {said:?}");
         }
     }
+    let quoted = whole.replace("state-dir", "\"state-dir\"") + "oops = = 1\n";
+    let one_line = "listen = \"127.0.0.1:1\" state-dir = \"state\"\n".to_owned();
+    let wide = format!("\u{feff}{whole}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let large = format!("{whole}#{}\n", "x".repeat(5 << 20));
+    let latin = [whole.as_bytes(), b"# M\xfcller\n"].concat();
+    for slip in [quoted.into_bytes(), one_line.into_bytes(), wide, large.into_bytes(), latin] {
+        fs::write(bed.path("callgate.toml"), &slip).unwrap();
+        for words in [&["agent", "disable", "bot"][..], &["agent", "enable", "bot"]] {
+            let said = bed.run(words);
+            let begins = String::from_utf8_lossy(&slip[..40]).into_owned();
+            assert_eq!(said.code, 0, "{begins}: {words:?}: {said:?}");
+            goes_by_older(&said, words);
+        }
+    }
     // all of it is what the gateway goes by
     assert_eq!(bed.run(&["agent", "disable", "bot"]).code, 0);
     let hello = serde_json::json!({ "jsonrpc": "2.0", "id": 9, "method": "ping" });

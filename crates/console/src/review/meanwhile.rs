@@ -2,6 +2,7 @@
 
 use super::Field;
 use super::fields;
+use crate::aside::aside;
 use bytes::Bytes;
 use catalog::drift::{self, Change, Drift, Severity};
 use decision::ServerName;
@@ -31,8 +32,10 @@ impl Meanwhile {
                 continue;
             }
             let raw = store.definition(scope, &departure.digest).await?;
-            let both = before.zip(raw.as_ref());
-            let drift = both.and_then(|(was, is)| drift::between(server, pin.item.kind, was, is));
+            let drift = match before.zip(raw.as_ref()) {
+                Some((was, is)) => aside(|| drift::between(server, pin.item.kind, was, is)).await,
+                None => None,
+            };
             all.push(Self { departure, before: before.cloned(), raw, drift });
         }
         all.sort_by_key(|one| std::cmp::Reverse(one.severity()));

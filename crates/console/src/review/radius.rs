@@ -13,6 +13,8 @@ use store::Caller;
 
 /// Principals that are asked for.
 const ASKED_MAX: usize = 256;
+/// Questions that are put to the rules about one item, or about whatever a server has. Each takes a third of a millisecond.
+const QUESTIONS_MAX: usize = 2_048;
 /// Names in one sentence.
 const NAMED: usize = 5;
 
@@ -60,6 +62,9 @@ pub struct Radius {
     /// Agents that were not looked at.
     #[serde(skip_serializing_if = "is_none")]
     pub unasked: usize,
+    /// Some of those who were looked at may see it too: the rules tell so many items apart that they were not asked about each.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
     pub rules: Vec<Ruling>,
     /// What it was accepted as and what it would be now, and what the operator declares of it.
     pub class_before: Option<Classified>,
@@ -154,7 +159,7 @@ impl Known<'_> {
         let offered =
             |policies: &&Policies| policies.catalogue().item(self.server, item.kind, &item.name).is_some();
         let Some(rules) = self.after.filter(offered).or(self.before) else { return };
-        self.asked(radius, |asker| rules.see(asker, subject).is_allowed());
+        self.asked(radius, |asker, left| rules.sees(asker, subject, left));
     }
 
     /// What a server says of itself reaches whoever may see anything of it.
@@ -165,19 +170,32 @@ impl Known<'_> {
         };
         let items =
             || ItemKind::ALL.into_iter().flat_map(|kind| entry.of_kind(kind).map(move |item| (kind, item)));
-        self.asked(radius, |asker| {
-            items().any(|(kind, item)| {
+        self.asked(radius, |asker, left| {
+            let mut sees = Some(false);
+            for (kind, item) in items() {
                 let subject = Subject { server: self.server, kind, name: item.definition.name() };
-                rules.see(asker, subject).is_allowed()
-            })
+                match rules.sees(asker, subject, left) {
+                    Some(false) => {}
+                    Some(true) => return Some(true),
+                    // another may be known already
+                    None => sees = None,
+                }
+            }
+            sees
         });
     }
 
-    fn asked(&self, radius: &mut Radius, may_see: impl Fn(Asker<'_>) -> bool) {
+    /// `may_see` says `None` where it may put no more questions to the rules.
+    fn asked(&self, radius: &mut Radius, may_see: impl Fn(Asker<'_>, &mut usize) -> Option<bool>) {
+        let mut left = QUESTIONS_MAX;
         for principal in self.principals.iter().take(ASKED_MAX) {
             radius.known += 1;
-            if may_see(Asker { principal, host: None }) {
-                radius.may_see.insert(called(principal));
+            match may_see(Asker { principal, host: None }, &mut left) {
+                Some(true) => {
+                    radius.may_see.insert(called(principal));
+                }
+                Some(false) => {}
+                None => radius.at_least = true,
             }
         }
         radius.unasked = self.principals.len().saturating_sub(ASKED_MAX);
@@ -251,12 +269,16 @@ impl Radius {
         };
         match (self.known, self.may_see.len()) {
             (0, _) => "no agent is known here".to_owned(),
+            (known, 0) if self.at_least => {
+                format!("perhaps some of the agents known here ({known}): too much to ask{more}")
+            }
             (known, 0) => format!("none of the agents known here ({known}){more}"),
             (known, count) => {
+                let least = if self.at_least { "at least " } else { "" };
                 let names: Vec<_> = self.may_see.iter().take(NAMED).cloned().collect();
                 let rest = count.saturating_sub(NAMED);
                 let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
-                format!("{count} of {known} agents known here: {}{rest}{more}", names.join(", "))
+                format!("{least}{count} of {known} agents known here: {}{rest}{more}", names.join(", "))
             }
         }
     }

@@ -9,7 +9,7 @@ use cedar_policy::{
 };
 use decision::approval::Need;
 use decision::{Actor, ItemKind, Principal};
-use policy::{Answer, Policies};
+use policy::{Answer, Asker, Policies, Subject};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::str::FromStr;
@@ -285,6 +285,23 @@ proptest! {
         for situation in situations {
             if rank(&situation.call(&policies)) > 0 {
                 prop_assert_eq!(rank(&situation.see(&policies)), 2, "{:?}\n{}", situation, text(&statements));
+            }
+        }
+    }
+
+    #[test]
+    fn who_asks_about_many_items_is_told_the_same_of_each(
+        statements in statements(),
+        situation in situation(),
+    ) {
+        let (policies, whole) = (loaded(&statements), loaded(&statements));
+        let asker = Asker { principal: &situation.principal, host: None };
+        let mut left = usize::MAX;
+        for (server, entry) in policies.catalogue().servers() {
+            for item in entry.items() {
+                let subject = Subject { server, kind: item.definition.kind(), name: item.definition.name() };
+                let expected = whole.see(asker, subject).is_allowed();
+                prop_assert_eq!(policies.sees(asker, subject, &mut left), Some(expected), "{:?}", subject);
             }
         }
     }

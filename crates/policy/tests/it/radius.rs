@@ -45,6 +45,34 @@ fn the_rules_that_decide_about_an_item_are_those_that_name_it_its_server_or_what
 }
 
 #[test]
+fn the_rules_are_asked_once_about_items_that_they_cannot_tell_apart() {
+    let tools = (0..50).map(|n| tool(&format!("t{n}"), json!({}), &[]));
+    let many = entry("many", Declarations::default(), tools);
+    let (server, catalogue) = (many.0.clone(), Arc::new(Catalogue::new(BTreeMap::from([many]))));
+    let asked = |text: &str| {
+        let source = Source { path: "p.cedar".to_owned(), text: text.to_owned() };
+        let policies = Policies::load(vec![source], Arc::clone(&catalogue)).unwrap();
+        let bot = agent("bot", &[]);
+        let mut left = 30;
+        let told: Vec<_> = (0..50)
+            .map(|n| {
+                let name = format!("t{n}");
+                let subject = Subject { server: &server, kind: ItemKind::Tool, name: &name };
+                policies.sees(Asker { principal: &bot, host: None }, subject, &mut left)
+            })
+            .collect();
+        (30 - left, told.iter().filter(|one| **one == Some(true)).count(), told.contains(&None))
+    };
+    let rule = |scope: &str| format!("@id(\"r\") @because(\"b\") {scope};");
+    assert_eq!(asked(&rule("permit(principal in Group::\"few\", action, resource)")), (1, 0, false));
+    assert_eq!(asked(&rule("permit(principal, action, resource)")), (1, 50, false));
+    let named = "permit(principal, action == Action::\"many__t7\", resource)";
+    assert_eq!(asked(&rule(named)), (2, 1, false), "that one, and the others");
+    let apart = "permit(principal, action, resource) when { resource == Tool::\"many__t7\" }";
+    assert_eq!(asked(&rule(apart)), (30, 1, true));
+}
+
+#[test]
 fn other_definitions_are_asked_about_without_being_in_force() {
     let source = Source { path: "p.cedar".into(), text: RULES.into() };
     let now = Policies::load(vec![source], over("integer", "pay", "Pays.")).unwrap();

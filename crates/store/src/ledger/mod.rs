@@ -222,7 +222,8 @@ impl Ledger {
         Ok(room)
     }
 
-    /// Appends how something ended, where need be in the room that was kept for it. Errors: as [`Ledger::append`].
+    /// Appends how something ended, where need be in the room that was kept for it, and then without the values beside it, as
+    /// [`Record::or_bare`] says it. Errors: as [`Ledger::append`].
     pub async fn append_end(&self, records: Vec<Record>, _room: &KeptRoom) -> Result<Appended, LedgerError> {
         self.put(records, true).await
     }
@@ -233,12 +234,7 @@ impl Ledger {
         let permit =
             Arc::clone(&self.room).acquire_many_owned(share).await.map_err(|_| LedgerError::Closed)?;
         // Hashed here and not by the writer: this part scales with the callers.
-        let records = records.into_iter().map(|record| Prepared {
-            leaf: merkle::leaf(&record.entry),
-            entry: record.entry,
-            said: record.said,
-            disclosures: record.disclosures,
-        });
+        let records = records.into_iter().map(Prepared::of);
         let (reply, answer) = oneshot::channel();
         self.shared.queue.push(Job::Append(Append {
             records: records.collect(),

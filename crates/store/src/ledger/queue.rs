@@ -2,9 +2,10 @@
 
 use super::{
     error::LedgerError,
-    merkle::{Mark, Tree},
+    merkle::{self, Mark, Tree},
     note::Checkpoint,
     open::Position,
+    record::{AROUND_BYTES, Record},
 };
 use decision::{Digest, Disclosure, Entry, Slot};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -24,6 +25,20 @@ pub(super) struct Prepared {
     pub(super) leaf: Digest,
     pub(super) said: Option<Arc<Entry>>,
     pub(super) disclosures: Vec<Disclosure>,
+    /// What is written where there is no room for the values.
+    pub(super) bare: Option<Box<Self>>,
+}
+
+impl Prepared {
+    pub(super) fn of(record: Record) -> Self {
+        Self {
+            leaf: merkle::leaf(&record.entry),
+            entry: record.entry,
+            said: record.said,
+            disclosures: record.disclosures,
+            bare: record.bare.map(|bare| Box::new(Self::of(*bare))),
+        }
+    }
 }
 
 pub(super) struct Append {
@@ -34,6 +49,26 @@ pub(super) struct Append {
     pub(super) reply: oneshot::Sender<Result<Appended, LedgerError>>,
     /// Gives its share of the queue back when the job is done.
     pub(super) _permit: OwnedSemaphorePermit,
+}
+
+impl Append {
+    pub(super) fn has_values(&self) -> bool {
+        self.records.iter().any(|record| !record.disclosures.is_empty())
+    }
+
+    /// The same without values, as its records say it then; `Err` where one of them has values and does not say.
+    pub(super) fn bare(mut self) -> Result<Self, Self> {
+        if self.records.iter().any(|record| !record.disclosures.is_empty() && record.bare.is_none()) {
+            return Err(self);
+        }
+        for record in &mut self.records {
+            if let Some(bare) = record.bare.take() {
+                *record = *bare;
+            }
+        }
+        self.bytes = self.records.iter().map(|record| record.entry.len() + AROUND_BYTES).sum();
+        Ok(self)
+    }
 }
 
 /// Where records were put.

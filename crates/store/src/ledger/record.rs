@@ -8,6 +8,9 @@ use super::{
 use decision::{Disclosure, Entry};
 use std::sync::Arc;
 
+/// More than stands around an entry or a value in the files.
+pub(super) const AROUND_BYTES: usize = 64;
+
 /// One entry and the openings of its commitments that are to be kept.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -15,6 +18,8 @@ pub struct Record {
     /// The entry that the bytes were made of, for whoever follows the ledger, without what only the bytes keep.
     pub(super) said: Option<Arc<Entry>>,
     pub(super) disclosures: Vec<Disclosure>,
+    /// What is written where there is no room for the values.
+    pub(super) bare: Option<Box<Self>>,
 }
 
 impl Record {
@@ -24,12 +29,26 @@ impl Record {
         let bytes = decision::json::to_vec(&entry)?;
         // freed here, while it is warm and by who made it: a follower comes half a second and megabytes later
         entry.shed();
-        Ok(Self { entry: bytes, said: Some(Arc::new(entry)), disclosures })
+        Ok(Self { entry: bytes, said: Some(Arc::new(entry)), disclosures, bare: None })
     }
 
     /// An [`Entry`] that is JSON already; at most [`ENTRY_BYTES_MAX`]. It is kept as it is.
     pub fn raw(entry: Vec<u8>, disclosures: Vec<Disclosure>) -> Self {
-        Self { entry, said: None, disclosures }
+        Self { entry, said: None, disclosures, bare: None }
+    }
+
+    /// What [`super::Ledger::append_end`] writes in its place where there is no room for its values: the same without them,
+    /// whose entry says so.
+    pub fn or_bare(self, bare: Self) -> Self {
+        Self { bare: Some(Box::new(bare)), ..self }
+    }
+
+    /// What is written where there is no room for the values; itself where that was not said.
+    pub fn bare(self) -> Self {
+        match self.bare {
+            Some(bare) => *bare,
+            None => self,
+        }
     }
 
     /// Bytes of the entry and of the values beside it.
@@ -55,7 +74,10 @@ pub(super) fn check(records: &[Record]) -> Result<usize, LedgerError> {
         if bytes == 0 || bytes > ENTRY_BYTES_MAX {
             return Err(LedgerError::EntrySize { bytes, max: ENTRY_BYTES_MAX });
         }
-        total = total.saturating_add(bytes + 64);
+        if record.bare.as_ref().is_some_and(|bare| bare.entry.len() > ENTRY_BYTES_MAX) {
+            return Err(LedgerError::EntrySize { bytes, max: ENTRY_BYTES_MAX });
+        }
+        total = total.saturating_add(bytes + AROUND_BYTES);
         let mut slots = Vec::new();
         for disclosure in &record.disclosures {
             let bytes = disclosure.value.len();
@@ -66,7 +88,7 @@ pub(super) fn check(records: &[Record]) -> Result<usize, LedgerError> {
                 return Err(LedgerError::SlotTwice { slot: disclosure.slot });
             }
             slots.push(disclosure.slot);
-            total = total.saturating_add(bytes + 64);
+            total = total.saturating_add(bytes + AROUND_BYTES);
         }
     }
     if total > GROUP_BYTES_MAX {

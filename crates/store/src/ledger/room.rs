@@ -17,6 +17,13 @@ use std::{
 const LEAST: u64 = 256 * 1024;
 /// Kept for the end of each call that has begun: more than its decision has, without values that are kept beside it.
 const EACH: u64 = 16 * 1024;
+/// Without this much beside what is kept no other call begins: an intent and the events beside it.
+pub(super) const STEP: u64 = 128 * 1024;
+/// More than stands around the entries of a group: its frame, and a checkpoint.
+pub(super) const GROUP: u64 = 4 * 1024;
+/// What is laid out ends at a multiple of this. The next piece begins there: a disk that has no room for it may take back all
+/// that it was asked for, and is not asked for the same twice.
+const GRAIN: u64 = 64 * 1024;
 /// Asked for beyond what is kept, so that few groups have to ask.
 const AHEAD: u64 = 1024 * 1024;
 
@@ -68,18 +75,23 @@ impl LaidOut {
     pub(super) fn reach(&mut self, file: &SegmentFile, at: u64, bytes: u64) -> io::Result<()> {
         // no file system asks for that before it is written: nothing becomes longer by blocks alone
         within(SegmentFile::bytes_max(), at.saturating_add(bytes))?;
-        match self {
+        let from = match self {
             Self::Never => return Ok(()),
             Self::To(end) if *end >= at.saturating_add(bytes) => return Ok(()),
-            Self::To(_) | Self::Not => {}
-        }
-        let generous = bytes.saturating_add(AHEAD);
-        let laid_out = match file.lay_out(at, generous) {
-            Err(error) if is_full(&error) => file.lay_out(at, bytes).map(|()| bytes),
+            Self::To(end) => at.max(*end),
+            Self::Not => at,
+        };
+        let upto = |bytes: u64| at.saturating_add(bytes).next_multiple_of(GRAIN);
+        let generous = upto(bytes.saturating_add(AHEAD));
+        let laid_out = match file.lay_out(from, generous - from) {
+            Err(error) if is_full(&error) => {
+                let enough = upto(bytes);
+                file.lay_out(from, enough - from).map(|()| enough)
+            }
             done => done.map(|()| generous),
         };
         *self = match laid_out {
-            Ok(bytes) => Self::To(at.saturating_add(bytes)),
+            Ok(end) => Self::To(end),
             Err(error) if cannot(&error) => {
                 tracing::info!(%error, "no room can be laid out on this file system: how a call ended may find the disk full");
                 Self::Never
@@ -87,6 +99,21 @@ impl LaidOut {
             Err(error) => return Err(error),
         };
         Ok(())
+    }
+
+    /// Whether it is laid out so far, or is found out by writing only.
+    pub(super) fn reaches(&self, end: u64) -> bool {
+        match self {
+            Self::To(laid_out) => *laid_out >= end,
+            Self::Not | Self::Never => true,
+        }
+    }
+
+    /// The file was cut behind its end.
+    pub(super) fn is_given_back(&mut self) {
+        if let Self::To(_) = self {
+            *self = Self::Not;
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! INVARIANT: nobody is answered `Ok` before the sync that covers them returned, and nothing that
 //! was not synced stays in the log: a group that failed is cut off again before the next is written.
 
+mod batch;
+mod fitting;
 mod repair;
 
 use super::{
@@ -15,11 +17,11 @@ use super::{
     merkle::Tree,
     note::{Checkpoint, Signer},
     open::{Opened, Position, Tail, create_segment, erase},
-    queue::{Append, Appended, Flushed, Job},
+    queue::{Appended, Flushed, Job},
     read,
-    room::{LaidOut, wanted},
     segment::{self, Next},
 };
+use batch::{Batch, refuse};
 use decision::{Slot, Timestamp};
 use std::{
     collections::VecDeque,
@@ -71,34 +73,14 @@ pub(super) struct Writer {
     failed: Option<Failed>,
     /// Why nothing may begin now.
     short: Option<Rest>,
-    /// It failed, and nothing was written since.
-    doubtful: bool,
+    /// Why it failed, as the log has it, while nothing was written since.
+    doubtful: Option<String>,
     /// When the last checkpoint was signed.
     signed_at: Timestamp,
     signed_size: Option<u64>,
     back_off_us: u64,
     gathering: Gathering,
     _lock: File,
-}
-
-/// A group that is being put together.
-#[derive(Default)]
-struct Batch {
-    appends: Vec<Append>,
-    checkpoints: Vec<oneshot::Sender<Result<Checkpoint, LedgerError>>>,
-    bytes: usize,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.appends.is_empty() && self.checkpoints.is_empty()
-    }
-
-    /// What ends something, with the checkpoints; and what begins something.
-    fn parted(self) -> (Self, Self) {
-        let (ends, others) = self.appends.into_iter().partition(|append| append.ends);
-        (Self { appends: ends, ..self }, Self { appends: others, ..Self::default() })
-    }
 }
 
 impl Writer {
@@ -117,7 +99,7 @@ impl Writer {
             buffer: Vec::new(),
             failed: None,
             short: None,
-            doubtful: false,
+            doubtful: None,
             signed_at,
             gathering: Gathering::default(),
             _lock: opened.lock,
@@ -136,7 +118,7 @@ impl Writer {
                 self.batch(&mut jobs);
             }
             let due = self.failed.is_some() || self.short.is_some() || self.checkpoint_is_due();
-            if due && self.ready(0).is_ok() {
+            if due && self.ready().is_ok() {
                 self.commit(Batch::default());
             }
         }
@@ -201,8 +183,7 @@ impl Writer {
                         jobs.push_front(Job::Append(append));
                         break;
                     }
-                    batch.bytes += append.bytes;
-                    batch.appends.push(append);
+                    batch.add(append);
                 }
                 Job::Checkpoint(reply) => batch.checkpoints.push(reply),
                 Job::Erase { index, slot, reply } => {
@@ -219,24 +200,17 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        if let Err(error) = self.ready(batch.bytes as u64) {
+        if let Err(error) = self.ready() {
             return refuse(batch, &error);
         }
-        let batch = match &self.short {
-            None => batch,
-            Some(short) => {
-                let (ends, others) = batch.parted();
-                refuse(others, &short.refusal());
-                ends
-            }
-        };
+        let batch = self.fitting(batch);
         if !batch.is_empty() {
             self.commit(batch);
         }
     }
 
-    /// Makes sure there is a segment to write so many bytes to: repairs after a failure, rotates when it is full.
-    fn ready(&mut self, bytes: u64) -> Result<(), LedgerError> {
+    /// Makes sure there is a segment to write to: repairs after a failure, rotates when it is full.
+    fn ready(&mut self) -> Result<(), LedgerError> {
         if let Some(failed) = &self.failed {
             if failed.rest.lasts(self.shared.clock.now()) {
                 return Err(failed.rest.refusal());
@@ -245,57 +219,14 @@ impl Writer {
             if let Err(error) = self.repair(distrusted) {
                 return Err(self.fail(&error, distrusted));
             }
-            tracing::info!(entries = self.tree.size(), "the ledger is writable again");
             self.failed = None;
         }
         // what an earlier version began has no MACs, and nothing is added to it
         if self.next.last.is_none() {
             self.rotate().map_err(|error| self.fail(&error, false))?;
         }
-        self.make_room(bytes);
+        self.make_room();
         Ok(())
-    }
-
-    /// Sees to it that what has begun can be recorded to its end behind so many bytes more. Where it cannot be, nothing
-    /// begins: the end of what has begun goes into the room that was laid out for it before, in a segment that is full too.
-    fn make_room(&mut self, bytes: u64) {
-        if self.short.as_ref().is_some_and(|short| short.lasts(self.shared.clock.now())) {
-            return;
-        }
-        let is_full = self.tail.bytes >= self.options.segment_bytes && self.has_groups();
-        let rotated = if is_full { self.rotate() } else { Ok(()) };
-        match rotated.and_then(|()| self.lay_out(bytes)) {
-            Err(error) => self.fall_short(&error),
-            Ok(()) if self.short.take().is_some() => {
-                self.shared.counters.has_room();
-                tracing::info!(entries = self.tree.size(), "the ledger has room for calls again");
-            }
-            Ok(()) => {}
-        }
-    }
-
-    /// Bytes to be laid out behind whatever is written.
-    fn wanted(&self) -> u64 {
-        wanted(self.shared.begun.load(Ordering::Relaxed))
-    }
-
-    fn lay_out(&mut self, bytes: u64) -> Result<(), LedgerError> {
-        let path = || segment::path(&self.shared.dir, self.tail.number);
-        let room = bytes + self.wanted();
-        let done = self.tail.laid_out.reach(&self.tail.file, self.tail.bytes, room);
-        done.map_err(|error| io_error("lay out room in", path())(error))
-    }
-
-    fn fall_short(&mut self, error: &LedgerError) {
-        let because = error.to_string();
-        if self.short.is_none() {
-            tracing::error!(
-                because,
-                "the ledger has no room for another call: calls are refused until it has"
-            );
-        }
-        self.shared.counters.fell_short();
-        self.short = Some(self.rest(because));
     }
 
     /// The rest after this failure; after the next one it is twice as long.
@@ -308,10 +239,12 @@ impl Writer {
 
     fn fail(&mut self, error: &LedgerError, distrusted: bool) -> LedgerError {
         let because = error.to_string();
-        tracing::error!(because, "the ledger cannot be written: calls are refused until it can");
+        // what fails again for the same reason is no news
+        if self.doubtful.as_ref() != Some(&because) {
+            tracing::error!(because, "the ledger cannot be written: calls are refused until it can");
+        }
         self.shared.counters.failed();
-        self.doubtful = true;
-        self.tail.laid_out = LaidOut::default();
+        self.doubtful = Some(because.clone());
         let rest = self.rest(because);
         let refusal = rest.refusal();
         self.failed = Some(Failed { rest, distrusted });
@@ -351,48 +284,75 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: Batch) {
-        let started = self.shared.clock.now();
-        if let Err(error) = self.in_place(!batch.checkpoints.is_empty() || self.checkpoint_is_due()) {
-            let error = self.fail(&error, false);
+        let Err((error, distrusted)) = self.put_down(&batch) else { return self.answer(batch) };
+        // A disk that lays no room out says only now that it has none: what ended is worth more than its values.
+        if distrusted || !batch.has_values_of_ends() {
+            let error = self.fail(&error, distrusted);
             return refuse(batch, &error);
         }
+        let (ends, others) = batch.parted();
+        let again = self.put_down(&ends);
+        if !others.is_empty() || again.is_err() {
+            let (error, distrusted) = again.as_ref().err().cloned().unwrap_or((error, false));
+            let error = self.fail(&error, distrusted);
+            refuse(others, &error);
+            if again.is_err() {
+                return refuse(ends, &error);
+            }
+        }
+        self.answer(ends);
+    }
+
+    /// Makes the batch durable, or nothing of it. Errors: why, and whether what the kernel kept is in doubt.
+    fn put_down(&mut self, batch: &Batch) -> Result<(), (LedgerError, bool)> {
+        let started = self.shared.clock.now();
+        self.in_place(!batch.checkpoints.is_empty() || self.checkpoint_is_due()).map_err(|e| (e, false))?;
         let mark = self.tree.mark();
         let mut covered = self.signer.macs().group_behind(&self.next.last.unwrap_or_default());
-        let positions = self.fill(&batch, &mut covered);
+        let positions = self.fill(batch, &mut covered);
         let asked = !batch.checkpoints.is_empty() && (self.unsigned() > 0 || self.signed_size.is_none());
         // in doubt there is always something to write: nothing else shows that writing works
-        let wanted = asked || self.doubtful;
+        let wanted = asked || self.doubtful.is_some();
         let checkpoint = if wanted || self.checkpoint_is_due() { self.sign(&mut covered) } else { None };
         let entries = positions.len() as u64;
-        if entries > 0 || checkpoint.is_some() {
-            let mac = self.seal(entries, covered);
-            if let Err((error, distrusted)) = self.flush() {
-                self.tree.back_to(mark);
-                // Cut at once if it can be: were the machine to stop now, what nobody was told of
-                // should not be found in the log. If it cannot, the repair does it.
-                let _ = self.tail.file.truncate(self.tail.bytes);
-                let error = self.fail(&error, distrusted);
-                return refuse(batch, &error);
-            }
-            self.back_off_us = self.options.retry_after_us;
-            self.doubtful = false;
-            self.tail.bytes += self.buffer.len() as u64;
-            self.next = Next { index: self.tree.size(), group: self.next.group + 1, last: Some(mac) };
-            if let Some(checkpoint) = &checkpoint {
-                self.signed_at = started;
-                self.signed_size = Some(checkpoint.size);
-            }
-            self.shared.view.publish(&positions, &self.tree, checkpoint.as_ref());
-            let us = self.shared.clock.now().since(started);
-            self.gathering.flushed(us);
-            let bytes = self.buffer.len() as u64;
-            self.shared.counters.flushed(&Flushed { entries, bytes, checkpoint: checkpoint.is_some(), us });
-            let records = batch.appends.iter().flat_map(|append| &append.records);
-            let said = records.map(|record| (record.said.as_ref(), record.entry.len()));
-            self.shared.recent.add(self.tree.size() - entries, said);
-            self.shared.size.send_replace(self.tree.size());
+        if entries == 0 && checkpoint.is_none() {
+            return Ok(());
         }
-        self.answer(batch, self.tree.size() - entries);
+        let mac = self.seal(entries, covered);
+        if let Err(failed) = self.flush() {
+            self.tree.back_to(mark);
+            // Cut at once if it can be: were the machine to stop now, what nobody was told of
+            // should not be found in the log. If it cannot, the repair does it.
+            self.cut_back();
+            return Err(failed);
+        }
+        self.back_off_us = self.options.retry_after_us;
+        self.tail.bytes += self.buffer.len() as u64;
+        self.next = Next { index: self.tree.size(), group: self.next.group + 1, last: Some(mac) };
+        if let Some(checkpoint) = &checkpoint {
+            self.signed_at = started;
+            self.signed_size = Some(checkpoint.size);
+        }
+        if self.doubtful.take().is_some() {
+            tracing::info!(entries = self.tree.size(), "the ledger is writable again");
+        }
+        self.shared.view.publish(&positions, &self.tree, checkpoint.as_ref());
+        let us = self.shared.clock.now().since(started);
+        self.gathering.flushed(us);
+        let bytes = self.buffer.len() as u64;
+        self.shared.counters.flushed(&Flushed { entries, bytes, checkpoint: checkpoint.is_some(), us });
+        let records = batch.appends.iter().flat_map(|append| &append.records);
+        let said = records.map(|record| (record.said.as_ref(), record.entry.len()));
+        self.shared.recent.add(self.tree.size() - entries, said);
+        self.shared.size.send_replace(self.tree.size());
+        Ok(())
+    }
+
+    /// Cuts off what was not durable. That gives back what was laid out too, so it is laid out anew before anybody else takes it.
+    fn cut_back(&mut self) {
+        let _ = self.tail.file.truncate(self.tail.bytes);
+        self.tail.laid_out.is_given_back();
+        let _ = self.lay_out(0);
     }
 
     /// Encodes the records behind room for the group's frame, and grows the tree.
@@ -449,8 +409,9 @@ impl Writer {
         file.sync_data().map_err(|e| (io_error("sync", path())(e), true))
     }
 
-    fn answer(&self, batch: Batch, first_index: u64) {
-        let mut index = first_index;
+    /// Tells everyone in a batch that is durable where it is: at the log's end.
+    fn answer(&self, batch: Batch) {
+        let mut index = self.tree.size().saturating_sub(batch.records());
         for append in batch.appends {
             let records = append.records.len() as u64;
             let _ = append.reply.send(Ok(Appended { first_index: index, records }));
@@ -468,15 +429,6 @@ impl Writer {
         let path = segment::path(dir, u64::from(found.segment));
         let file = SegmentFile::open(&path, &self.options.disk).map_err(io_error("open", &path))?;
         erase(&file, found.at, found.disclosure.value.len()).map_err(io_error("erase in", &path))
-    }
-}
-
-fn refuse(batch: Batch, error: &LedgerError) {
-    for append in batch.appends {
-        let _ = append.reply.send(Err(error.clone()));
-    }
-    for reply in batch.checkpoints {
-        let _ = reply.send(Err(error.clone()));
     }
 }
 

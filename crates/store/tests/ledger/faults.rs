@@ -1,8 +1,9 @@
 //! Disks that fail: nobody is told a lie, and the ledger comes back.
 
 use crate::support::{Dice, ManualClock, intent, open, pair, plain, quiet};
+use decision::{Disclosure, Slot};
 use std::{path::Path, sync::Arc};
-use store::ledger::{Disk, Fault, Faults, Ledger, LedgerError, Options};
+use store::ledger::{Disclosed, Disk, Fault, Faults, KeptRoom, Ledger, LedgerError, Options, Record};
 
 const REST_US: u64 = 1_000_000;
 
@@ -293,43 +294,147 @@ async fn a_segment_that_is_moved_replaced_or_cut_stops_calls_until_it_is_back() 
 }
 
 /// Entries so large that a few of them need more room than was laid out.
-fn large() -> Vec<store::ledger::Record> {
-    vec![store::ledger::Record::raw(vec![b' '; 50_000], Vec::new()); 30]
+fn large() -> Vec<Record> {
+    vec![Record::raw(vec![b' '; 50_000], Vec::new()); 30]
+}
+
+/// Begins calls until the disk has no room for another, which it says twice: to more than is needed, and to what is.
+async fn until_short(ledger: &Ledger, faults: &Faults) -> Vec<KeptRoom> {
+    let mut begun = vec![ledger.append_begin(vec![pair(1)[0].clone()]).await.unwrap()];
+    faults.push(Fault::NoRoom);
+    faults.push(Fault::NoRoom);
+    for n in 2..1_000 {
+        match ledger.append_begin(vec![pair(n)[0].clone()]).await {
+            Ok(room) => begun.push(room),
+            Err(LedgerError::Unavailable { because }) => {
+                assert!(because.contains("cannot lay out room in"), "{because}");
+                return begun;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("there was room for everything");
 }
 
 #[tokio::test]
 async fn what_has_begun_is_recorded_to_its_end_on_a_disk_without_room_for_more() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, faults, clock) = faulty(dir.path());
-    let room = ledger.append_begin(pair(0).to_vec()).await.unwrap();
-    for _ in 0..3 {
-        // more than is kept, and then no more than that
-        faults.push(Fault::NoRoom);
-        faults.push(Fault::NoRoom);
-    }
-    let told = ledger.append(large()).await.unwrap_err().to_string();
-    assert!(told.contains("cannot lay out room in") && told.contains("No space left"), "{told}");
-    assert!(ledger.append_begin(pair(1).to_vec()).await.is_err(), "small as it is");
+    let begun = until_short(&ledger, &faults).await;
+    assert!(begun.len() > 20, "{}", begun.len());
     let stats = ledger.stats();
-    assert!(stats.short && stats.failures == 1 && faults.waiting() == 4, "it rests: {stats:?}");
-    assert_eq!(ledger.append_end(pair(2).to_vec(), &room).await.unwrap().first_index, 2);
+    assert!(stats.short && stats.failures == 1 && faults.waiting() == 0, "{stats:?}");
+    faults.push(Fault::NoRoom);
+    assert!(ledger.append(pair(1).to_vec()).await.is_err(), "small as it is");
+    assert_eq!(faults.waiting(), 1, "it rests");
+    for (n, room) in (1..).zip(&begun) {
+        ledger.append_end(vec![pair(n)[1].clone()], room).await.unwrap();
+    }
     assert!(ledger.stats().short, "that something ended makes no room");
+    faults.push(Fault::NoRoom);
     clock.advance(REST_US);
-    assert!(ledger.append(large()).await.is_err());
-    assert_eq!((ledger.size(), faults.waiting()), (4, 2), "it tried again");
+    assert!(ledger.append(pair(1).to_vec()).await.is_err());
+    assert_eq!(faults.waiting(), 0, "it tried again, unasked or asked");
     clock.advance(REST_US * 64);
     // without being asked: a gateway that is not ready is sent no calls
     for _ in 0..1_000 {
-        if faults.waiting() == 0 || !ledger.stats().short {
+        if !ledger.stats().short {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    clock.advance(REST_US * 64);
-    ledger.append(pair(3).to_vec()).await.unwrap();
     assert!(!ledger.stats().short);
+    ledger.append(pair(1_000).to_vec()).await.unwrap();
     drop(ledger);
-    assert_eq!(open(dir.path()).1.size, 6);
+    assert_eq!(open(dir.path()).1.size, 2 * begun.len() as u64 + 2);
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_disk_is_refused_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, _clock) = faulty(dir.path());
+    ledger.append(pair(0).to_vec()).await.unwrap();
+    for _ in 0..4 {
+        faults.push(Fault::NoRoom);
+    }
+    let told = ledger.append(large()).await.unwrap_err().to_string();
+    assert!(told.contains("cannot lay out room in") && told.contains("No space left"), "{told}");
+    assert!(!ledger.stats().short && faults.waiting() == 0);
+    let room = ledger.append_begin(pair(1).to_vec()).await.unwrap();
+    assert_eq!(ledger.append_end(pair(2).to_vec(), &room).await.unwrap().first_index, 4);
+}
+
+/// How a call ended, with two megabytes beside it; and without them.
+fn kept(n: u64) -> Record {
+    let value = Disclosure::new(Slot::Result, vec![b'v'; 2 << 20].into(), &Dice::new(n));
+    let bare = Record::raw(format!("{{\"bare\":{n}}}").into_bytes(), Vec::new());
+    Record::raw(format!("{{\"whole\":{n}}}").into_bytes(), vec![value]).or_bare(bare)
+}
+
+fn entry(ledger: &Ledger, index: u64) -> String {
+    String::from_utf8(ledger.read_entries(index, 1).unwrap().remove(0).1).unwrap()
+}
+
+#[tokio::test]
+async fn a_kept_value_never_takes_the_room_of_how_other_calls_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, _clock) = faulty(dir.path());
+    let begun = until_short(&ledger, &faults).await;
+    let (room, others) = begun.split_first().unwrap();
+    let at = ledger.append_end(vec![kept(1)], room).await.unwrap().first_index;
+    assert_eq!(entry(&ledger, at), "{\"bare\":1}");
+    assert_eq!(ledger.disclosure(at, Slot::Result).unwrap(), Disclosed::Absent);
+    for (n, room) in (2..).zip(others) {
+        ledger.append_end(vec![pair(n)[1].clone()], room).await.unwrap();
+    }
+    drop(ledger);
+    assert_eq!(open(dir.path()).1.size, 2 * begun.len() as u64);
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_fit_is_left_out_and_nothing_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, _clock) = faulty(dir.path());
+    let room = ledger.append_begin(pair(0).to_vec()).await.unwrap();
+    // not to all of the group, and not to this one alone
+    for _ in 0..4 {
+        faults.push(Fault::NoRoom);
+    }
+    let (large, small) =
+        tokio::join!(ledger.append_end(vec![kept(1)], &room), ledger.append(pair(1).to_vec()));
+    assert_eq!(entry(&ledger, large.unwrap().first_index), "{\"bare\":1}");
+    small.unwrap();
+    assert!(!ledger.stats().short && ledger.stats().failures == 0);
+    while faults.waiting() > 0 {
+        let _ = ledger.append_end(vec![kept(1)], &room).await.unwrap();
+    }
+    let at = ledger.append_end(vec![kept(2)], &room).await.unwrap().first_index;
+    assert_eq!(entry(&ledger, at), "{\"whole\":2}", "and where there is room it is kept");
+    assert!(matches!(ledger.disclosure(at, Slot::Result), Ok(Disclosed::Kept(_))));
+}
+
+#[tokio::test]
+async fn where_only_writing_tells_that_the_disk_is_full_how_a_call_ended_goes_without_its_value() {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, _clock) = faulty(dir.path());
+    let room = ledger.append_begin(pair(0).to_vec()).await.unwrap();
+    faults.push(Fault::ShortWrite { bytes: 1_000 });
+    let at = ledger.append_end(vec![kept(1)], &room).await.unwrap().first_index;
+    assert_eq!(entry(&ledger, at), "{\"bare\":1}");
+    assert!(!ledger.stats().failing && ledger.stats().failures == 0, "{:?}", ledger.stats());
+    let found = std::fs::metadata(dir.path().join("segments/0000000000.seg")).unwrap();
+    assert!(found.blocks() * 512 >= found.len() + 256 * 1024, "laid out anew: {} blocks", found.blocks());
+    faults.push(Fault::NoSpace);
+    faults.push(Fault::NoSpace);
+    assert!(ledger.append_end(vec![kept(2)], &room).await.is_err());
+    assert!(ledger.stats().failing && faults.waiting() == 0);
+    let found = std::fs::metadata(dir.path().join("segments/0000000000.seg")).unwrap();
+    assert!(
+        found.blocks() * 512 >= found.len() + 256 * 1024,
+        "and while it rests: {} blocks",
+        found.blocks()
+    );
 }
 
 #[tokio::test]
@@ -339,8 +444,7 @@ async fn a_call_ends_in_a_full_segment_where_no_other_can_be_begun() {
     let disk = Disk::Faulty(Arc::clone(&faults));
     let options = Options { disk, segment_bytes: 4_000, retry_after_us: REST_US, ..quiet() };
     let (ledger, _) = Ledger::open(dir.path(), clock.clone(), &Dice::new(7), options).unwrap();
-    let room =
-        ledger.append_begin(vec![store::ledger::Record::raw(vec![b' '; 5_000], Vec::new())]).await.unwrap();
+    let room = ledger.append_begin(vec![Record::raw(vec![b' '; 5_000], Vec::new())]).await.unwrap();
     faults.push(Fault::NoName);
     refused(&ledger, 1).await;
     assert_eq!(ledger.append_end(pair(2).to_vec(), &room).await.unwrap().first_index, 1);

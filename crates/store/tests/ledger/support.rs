@@ -128,9 +128,13 @@ pub(crate) fn opening(slot: Slot, n: u64) -> Disclosure {
 /// The two records of one call, each with a value beside it.
 pub(crate) fn pair(n: u64) -> [Record; 2] {
     let (arguments, result) = (opening(Slot::Arguments, 2 * n), opening(Slot::Result, 2 * n + 1));
+    let with = |entry: Vec<u8>, value| {
+        let bare = Record::raw(entry.clone(), Vec::new());
+        Record::raw(entry, vec![value]).or_bare(bare)
+    };
     [
-        Record::raw(intent(n, Some(arguments.commitment())), vec![arguments]),
-        Record::raw(closing(n, Some(result.commitment())), vec![result]),
+        with(intent(n, Some(arguments.commitment())), arguments),
+        with(closing(n, Some(result.commitment())), result),
     ]
 }
 

@@ -30,6 +30,8 @@ const RUNS: [Runs; 6] = [
             "--title",
             "--input-type",
             "--disable-warning",
+            "--inspect-port",
+            "--tsconfig",
         ],
     },
     Runs { programs: &["python", "pypy"], other: (&['c', 'm'], &[]), valued: &["-X", "-W"] },
@@ -98,13 +100,26 @@ fn relative(command: &[String]) -> Option<&str> {
     if !program.starts_with('/') && program.contains('/') {
         return Some(program);
     }
+    if entry::base(program) == "env" {
+        let behind = entry::behind_env(words);
+        let own = words.iter().take(words.len() - behind.len());
+        let moves = |word: &String| matches!(option(word), "-C" | "--chdir");
+        return if own.into_iter().any(moves) { None } else { relative(behind) };
+    }
     // what follows the image is a path within it
     if container::is_program(entry::base(program)) {
         let given = words.iter().take(container::read(words).words);
         return given.map(String::as_str).find(|word| is_path(value(word)));
     }
-    let moved = words.iter().any(|word| FOLDERS.contains(&option(word)));
     let (name, given) = carried(command);
+    // to some programs `-C` is something else
+    let valued = interpreter(name).map_or(&[][..], |runs| runs.valued);
+    let before = words.len().saturating_sub(given.len());
+    let moves = |(i, word): (usize, &String)| {
+        let option = option(word);
+        FOLDERS.contains(&option) && (i < before || !valued.contains(&option))
+    };
+    let moved = words.iter().enumerate().any(moves);
     if let Some(script) = script(name, given).filter(|_| !moved) {
         return Some(script);
     }
@@ -169,7 +184,7 @@ fn script<'w>(program: &str, words: &'w [String]) -> Option<&'w str> {
             }
         } else {
             let is_whole = word.starts_with('/') || word.contains([':', '\\']);
-            return (!is_whole && word.chars().all(|c| c.is_ascii_graphic())).then_some(word);
+            return (!is_whole).then_some(word);
         }
     }
     None
@@ -249,6 +264,18 @@ mod tests {
             ("uv run --with mcp python src/main", Some("src/main")),
             ("deno run -A src/main", Some("src/main")),
             ("deno run ./x.ts", Some("./x.ts")),
+            ("node -C dev dist/server", Some("dist/server")),
+            ("env X=1 node dist/server", Some("dist/server")),
+            ("/usr/bin/env -u HOME python3 src/main", Some("src/main")),
+            ("tsx --tsconfig /x/tsconfig.json src/main", Some("src/main")),
+            ("node --inspect-port 9229 dist/server", Some("dist/server")),
+            ("python3 süß/main", Some("süß/main")),
+            ("node my\u{a0}server/index", Some("my\u{a0}server/index")),
+            ("env -C /srv node dist/server", None),
+            ("env --chdir=/srv node dist/server", None),
+            ("env node /srv/server.js", None),
+            ("env X=dist/server server", None),
+            ("make -C /srv -f x.env", None),
             ("node /srv/server", None),
             ("npx -y tsx /srv/main", None),
             ("npx -p tsx server", None),

@@ -1,17 +1,17 @@
 //! Where credentials stand in how a client starts or reaches a server, and the same without them.
 
+mod address;
 mod named;
 
+pub(crate) use address::{address, asks, of_path, published};
+
 use super::clients::Entry;
+use address::{address_in, is_of_http, keys, userinfo};
 use serde_json::Value;
 use url::Url;
 
 /// What stands in place of a credential.
 pub(crate) const DOTS: &str = "••••••";
-/// Shortest part of a path that may be a key: in one kind of digits, and in letters of both cases with digits.
-const HEX_MIN: usize = 32;
-const MIXED_MIN: usize = 24;
-
 /// Flags that take a name and a password in one.
 const PAIRS: [&str; 6] = ["-u", "--user", "--auth", "--basic-auth", "--credentials", "--login"];
 
@@ -41,9 +41,25 @@ fn without(name: &str, value: &str) -> Option<String> {
     }
     let named = named::is_credential(name, value).then(|| DOTS.to_owned());
     named
+        .or_else(|| header(value))
         .or_else(|| json(value))
         .or_else(|| inspect::shown::without_secrets(name, value))
         .or_else(|| settings(value))
+}
+
+/// `Bearer VALUE` and `Basic VALUE` without what follows; `None` where it is a sentence that begins so.
+fn header(value: &str) -> Option<String> {
+    let (kind, rest) = value.trim().split_once(' ')?;
+    let rest = rest.trim_start();
+    let has = |is: fn(&u8) -> bool| rest.bytes().any(|b| is(&b));
+    let is_one = !rest.is_empty() && !rest.contains(char::is_whitespace) && !is_reference(rest);
+    let is_code = has(u8::is_ascii_digit) || has(u8::is_ascii_uppercase) || rest.contains(['=', '+', '/']);
+    let is_it = match kind.to_ascii_lowercase().as_str() {
+        "bearer" => is_one && (is_code || rest.len() >= 12),
+        "basic" => is_one && is_code,
+        _ => false,
+    };
+    is_it.then(|| format!("{kind} {DOTS}"))
 }
 
 /// Whether the client fills in all of it, but for a word that says what kind of credential follows: `${…}`, `Bearer ${…}`,
@@ -178,12 +194,13 @@ fn word(before: &str, word: &str) -> Shown {
     match without("", word) {
         Some(text) => Shown { text, holds: Some("an argument".to_owned()) },
         None => {
-            let shown = address(word);
+            let shown = address_in(word);
             if shown.holds.is_some() {
                 return shown;
             }
             // a name that lets one in looks like any other
-            let text = is_of_http(word).then(|| userinfo(word)).flatten();
+            let is_address = is_of_http(word) || word.starts_with("//");
+            let text = is_address.then(|| userinfo(word, false)).flatten();
             Shown { text: text.map_or_else(|| word.to_owned(), |(text, _)| text), holds: None }
         }
     }
@@ -211,100 +228,6 @@ fn line(text: &str) -> Option<Shown> {
         before = one;
     }
     (!holds.is_empty()).then(|| Shown { text: shown, holds: Some(holds.join(", ")) })
-}
-
-/// The text with dots for whatever stands before the `@` of its host, and that; `None` where nothing does. It goes by the text
-/// alone: what is no address has a password all the same.
-fn userinfo(text: &str) -> Option<(String, &str)> {
-    let from = text.find("://").map_or(0, |at| at.saturating_add(3));
-    let (scheme, rest) = text.split_at_checked(from)?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    // an address that is none may have a `/` in its password
-    let cut = rest.get(..end)?.rfind('@').or_else(|| {
-        let all = rest.split(['?', '#']).next()?;
-        Url::parse(text).is_err().then(|| all.rfind('@'))?
-    })?;
-    let (who, host) = rest.split_at_checked(cut)?;
-    let is_it = match scheme {
-        // `name:password@host`, and no image, package or mailbox
-        "" => {
-            const OTHERS: [&str; 7] = ["npm", "jsr", "mailto", "acct", "sip", "sips", "xmpp"];
-            let named = who.split_once(':').filter(|(name, password)| {
-                let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-                !name.is_empty() && plain && !password.is_empty() && !OTHERS.contains(name)
-            });
-            named.is_some() && !host.starts_with("@sha256:") && !host.contains(char::is_whitespace)
-        }
-        _ => !who.is_empty(),
-    };
-    is_it.then(|| (format!("{scheme}{DOTS}{host}"), who))
-}
-
-fn is_of_http(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(scheme, _)| scheme.ends_with("http") || scheme.ends_with("https"))
-}
-
-/// An address without its password, without what it asks with, and without a part of its path that is a key.
-pub(crate) fn address(text: &str) -> Shown {
-    let mut holds = Vec::new();
-    let hidden = userinfo(text);
-    if let Some((_, who)) = &hidden {
-        match who.split_once(':') {
-            Some((_, password)) if !password.is_empty() && !is_reference(password) => {
-                holds.push("the password of the address".to_owned());
-            }
-            _ if is_key(who) || named::is_random(who) && is_of_http(text) => {
-                holds.push("the name in the address".to_owned());
-            }
-            _ => {}
-        }
-    }
-    let shown = hidden.map_or_else(|| text.to_owned(), |(shown, _)| shown);
-    let bare = shown.split(['?', '#']).next().unwrap_or_default();
-    let parts = bare.split('/').map(|part| if is_key(part) { DOTS } else { part });
-    let shown = parts.collect::<Vec<_>>().join("/");
-    let Ok(url) = Url::parse(text) else {
-        return Shown { text: shown, holds: Some(holds.join(", ")).filter(|holds| !holds.is_empty()) };
-    };
-    holds.extend(of_path(text));
-    let asked = url.query_pairs().filter(|(name, value)| is_secret(name, value));
-    holds.extend(asked.map(|(name, _)| format!("`{name}` of the address")));
-    // behind the `#` stands what a server is not sent, or a name and a value as in a query
-    if let Some(fragment) = url.fragment().filter(|text| !text.is_empty()) {
-        let named =
-            url::form_urlencoded::parse(fragment.as_bytes()).any(|(name, value)| is_secret(&name, &value));
-        holds.extend((named || is_key(fragment)).then(|| "what follows `#` in the address".to_owned()));
-    }
-    Shown { text: shown, holds: Some(holds.join(", ")).filter(|holds| !holds.is_empty()) }
-}
-
-fn keys(url: &Url) -> impl Iterator<Item = &str> {
-    url.path_segments().into_iter().flatten().filter(|part| is_key(part))
-}
-
-/// What of the path of an address is a credential, in words.
-pub(crate) fn of_path(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    keys(&url).next().map(|_| "a part of the address".to_owned())
-}
-
-/// Whether part of a path is there because nobody can guess it. A UUID names something as often as not.
-fn is_key(part: &str) -> bool {
-    if inspect::shown::without_secrets("", part).is_some() {
-        return true;
-    }
-    let part = part.trim_end_matches('=').replace("%3D", "");
-    // `bot123456:KEY`
-    if let Some((_, key)) = part.replace("%3A", ":").split_once(':') {
-        return is_key(key);
-    }
-    let has = |is: fn(&u8) -> bool| part.bytes().any(|b| is(&b));
-    let hex = part.len() >= HEX_MIN && part.bytes().all(|b| b.is_ascii_hexdigit());
-    let run = part.split(['-', '_', '.']).map(str::len).max().unwrap_or_default();
-    let letters = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-    let mixed =
-        run >= MIXED_MIN && letters && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    (hex || mixed) && has(u8::is_ascii_digit)
 }
 
 /// A line of the configuration that an entry became, without the credentials among its words and in its path.

@@ -137,6 +137,12 @@ impl Reading<'_> {
             }
             _ => {}
         }
+        let name = text(self.value, "name").unwrap_or_default();
+        if name.chars().any(inspect::shown::is_hidden) {
+            let because = "its name has characters that nobody sees, or that turn what is beside them";
+            let repair = "do not use it: it passes for another";
+            seen.push(told(&entry, "hidden-characters", Severity::High, because, repair, name));
+        }
         if self.value.pointer("/repository/url").is_none() {
             let because = "it names no repository: nobody can read what it does";
             seen.push(told(&entry, "no-source", Severity::Low, because, "name its `repository`", ""));
@@ -222,7 +228,7 @@ impl Reading<'_> {
             let because = "HTTP+SSE is deprecated, and clients stop speaking it";
             seen.push(told(&entry, "old-transport", Severity::Low, because, "offer `streamable-http`", url));
         }
-        if let Some(holds) = credentials::address(url).holds {
+        if let Some(holds) = credentials::published(url).holds {
             seen.push(everybodys(&entry, &holds));
         }
         seen.extend(inputs(&entry, list(remote, "headers")));

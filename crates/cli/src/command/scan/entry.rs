@@ -230,7 +230,7 @@ fn is_kept(entry: &Entry) -> bool {
     let mut named = entry.env.iter().chain(&entry.headers);
     let url = entry.url.as_deref().and_then(|url| url::Url::parse(url).ok());
     named.any(|(name, value)| credentials::is_secret(name, value))
-        || url.is_some_and(|url| url.query_pairs().any(|(name, value)| credentials::is_secret(&name, &value)))
+        || url.is_some_and(|url| credentials::asks(&url).next().is_some())
 }
 
 /// Whether one stands where it cannot.
@@ -271,7 +271,7 @@ pub(crate) fn own_words(entry: &Entry) -> Option<&[String]> {
 }
 
 /// The command that `env` runs.
-fn behind_env(mut words: &[String]) -> &[String] {
+pub(crate) fn behind_env(mut words: &[String]) -> &[String] {
     while let [first, rest @ ..] = words {
         words = match first.as_str() {
             "-u" | "--unset" | "-C" | "--chdir" => rest.get(1..).unwrap_or_default(),
@@ -334,7 +334,7 @@ mod tests {
             ..run(&["callgate", "wrap", "--name", "x"])
         };
         assert_eq!(reached(&both), "callgate wrap --name x or http://127.0.0.1:9/mcp");
-        assert_eq!(seen(&both), ["two-ways"]);
+        assert_eq!(seen(&both), ["two-ways", "secret-in-file"]);
         assert!(!is_governed(&both));
         let several = Entry {
             url: Some("http://127.0.0.1:9/mcp".to_owned()),

@@ -240,7 +240,7 @@ pub(super) fn look(package: &Package<'_>) -> Vec<Told> {
         );
         seen.push((
             "other-source",
-            Severity::Medium,
+            Severity::High,
             because,
             "set the source up on the machine itself",
             shown,
@@ -327,6 +327,25 @@ impl Kind {
     }
 }
 
+/// Whether a runner is given another package or image than the one that is described, or where to fetch it.
+fn names_another(word: &str) -> bool {
+    const OPTIONS: [&str; 10] = [
+        "-p",
+        "--package",
+        "--from",
+        "--with",
+        "--with-editable",
+        "--with-requirements",
+        "--spec",
+        "--registry",
+        "--find-links",
+        "--",
+    ];
+    let option = word.split('=').next().unwrap_or(word);
+    let joined = word.strip_prefix("-p").is_some_and(|rest| !rest.is_empty() && !word.starts_with("--"));
+    !word.starts_with('-') || OPTIONS.contains(&option) || option.contains("index") || joined
+}
+
 impl Runner {
     /// Those that may change what is run.
     fn arguments(&self, package: &Package<'_>) -> Vec<Told> {
@@ -346,7 +365,8 @@ impl Runner {
         let told = |word: String| {
             let shown = credentials::alone(&word).text;
             let because = format!("`{shown}` is not known to leave alone what `{}` runs", self.program);
-            ("runner-argument", Severity::Medium, because, "leave it to the user", shown)
+            let severity = if names_another(&word) { Severity::High } else { Severity::Medium };
+            ("runner-argument", severity, because, "leave it to the user", shown)
         };
         doubtful.into_iter().map(told).collect()
     }

@@ -3,6 +3,7 @@
 mod items;
 
 use super::{configured, href as server_href, named};
+use crate::aside::aside;
 use crate::pages::{Frame, rendered};
 use crate::review::{Field, Place, Review, Waiting};
 use crate::view::Shown;
@@ -98,7 +99,7 @@ pub(crate) async fn review(
         text: "This is not what waits any more: somebody decided, or the server shows something else by now.",
         code: OUTDATED,
     });
-    page(console, signed, frame, &name, only, &chosen, problem)
+    aside(|| page(console, signed, frame, &name, only, &chosen, problem)).await
 }
 
 /// Accepts or refuses what the page showed: exactly that, or nothing.
@@ -186,7 +187,7 @@ async fn unchanged(
     // what was asked for alone may be gone; then all of it is shown
     let only = only.filter(|_| !before.shown.is_empty());
     let chosen = chosen(console, name, only).await?;
-    let mut response = page(console, signed, frame, name, only, &chosen, Some(problem))?;
+    let mut response = aside(|| page(console, signed, frame, name, only, &chosen, Some(problem))).await?;
     *response.status_mut() = StatusCode::CONFLICT;
     Ok(response)
 }
@@ -196,7 +197,7 @@ fn only(fields: &Fields) -> Result<Option<Digest>, Stop> {
     Digest::parse(text).map(Some).ok_or_else(|| Stop::malformed("This is not the name of a change."))
 }
 
-/// What somebody would look at now: the urgent first, as much as a page has room for.
+/// What somebody would look at now.
 async fn chosen(console: &Console, name: &ServerName, only: Option<Digest>) -> Result<Chosen, Stop> {
     let (store, scope) = (console.store(), &console.parts.scope);
     if configured(console, name).await?.is_none() && store.record(scope, name).await?.is_none() {
@@ -212,6 +213,11 @@ async fn chosen(console: &Console, name: &ServerName, only: Option<Digest>) -> R
         over: &|definitions| servers.rules_over(name, definitions),
     };
     let review = Review::of(&place, LOOKED_AT).await?;
+    Ok(aside(|| shown(review, only)).await)
+}
+
+/// The urgent first, as much as a page has room for.
+fn shown(review: Review, only: Option<Digest>) -> Chosen {
     let mut order: Vec<usize> =
         (0..review.waiting.len()).filter(|index| stands_alone(&review, *index)).collect();
     let urgency = |index: &usize| review.waiting.get(*index).map(|one| review.severity(&one.pin.item));
@@ -233,7 +239,7 @@ async fn chosen(console: &Console, name: &ServerName, only: Option<Digest>) -> R
     let left = order.len() - shown.len();
     let mut chosen = Chosen { digest: review.digest([]), review, shown, left };
     chosen.digest = chosen.review.digest(chosen.decided());
-    Ok(chosen)
+    chosen
 }
 
 /// Whether somebody should decide about it: it waits, and is not the old name of something that does.

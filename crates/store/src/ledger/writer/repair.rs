@@ -24,14 +24,27 @@ impl Writer {
         if found > self.tail.bytes && left(&file)?.is_another(&left(&self.tail.file)?) {
             return Err(self.lost("another file is in the segment's place, which goes on differently"));
         }
+        if left(&file)?.is_another(&left(&self.tail.file)?) {
+            // nothing was laid out in this one
+            self.tail.laid_out.is_given_back();
+        }
         self.tail.file = file;
-        self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+        let cut = || self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path));
+        // What is cut takes with it what was laid out.
+        if found > self.tail.bytes {
+            cut()?;
+            self.tail.laid_out.is_given_back();
+        }
         if !distrusted {
             // Room for any entry: what is called writable must not be full again with the next call. Were the
             // machine to stop here, zeros at the end are cut off like any unfinished group.
             let room = vec![0; ENTRY_BYTES_MAX];
-            self.tail.file.write_at(&room, self.tail.bytes).map_err(io_error("write", &path))?;
-            self.tail.file.truncate(self.tail.bytes).map_err(io_error("cut", &path))?;
+            let written = self.tail.file.write_at(&room, self.tail.bytes).map_err(io_error("write", &path));
+            let done = written.and(cut());
+            self.tail.laid_out.is_given_back();
+            // before anything else: nobody else is to have what was kept for how calls end
+            let _ = self.lay_out(0);
+            done?;
         }
         self.in_place(true)?;
         if distrusted && self.has_groups() { self.rotate() } else { Ok(()) }

@@ -2,7 +2,25 @@
 //! and are masked by fewer.
 
 /// Last words of a name that is a credential's, whatever stands before.
-const LAST: [&str; 8] = ["pass", "pat", "jwt", "bearer", "cookie", "cookies", "passcode", "apitoken"];
+const LAST: [&str; 12] = [
+    "pass",
+    "pat",
+    "jwt",
+    "bearer",
+    "cookie",
+    "cookies",
+    "passcode",
+    "apitoken",
+    "cred",
+    "creds",
+    "sshpass",
+    "sshpassword",
+];
+/// What `auth` is set to that says which kind it is.
+const KINDS_OF_AUTH: [&str; 14] = [
+    "none", "basic", "bearer", "token", "oauth", "oauth2", "oidc", "apikey", "api-key", "jwt", "iam", "saml",
+    "ntlm", "auto",
+];
 /// Words before `key` that make it none.
 const NO_KEYS: [&str; 27] = [
     "public",
@@ -38,15 +56,23 @@ const RANDOM_MIN: usize = 10;
 
 /// Whether it is a credential by the name of its variable or flag, and does not only say where one is.
 pub(super) fn is_credential(name: &str, value: &str) -> bool {
+    let words = words(name);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // whoever knows where it is may write there
+    if let [.., "webhook"] | [.., "webhook", "url" | "uri"] | [.., "hook", "url"] = words.as_slice() {
+        let path = value.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+        return path.is_some_and(|path| !path.is_empty());
+    }
     let is_place = value.starts_with(['/', '~', '.']) || value.contains("://");
     let is_setting = matches!(value, "" | "null" | "true" | "false" | "none" | "yes" | "no" | "on" | "off")
         || value.len() < 6 && value.bytes().all(|b| b.is_ascii_digit());
     if is_place || is_setting {
         return false;
     }
-    let words = words(name);
-    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        // `PWD` alone is the folder
+    match words.as_slice() {
+        // `PWD` alone is the folder, and no option has its name
+        ["pwd"] => name.starts_with('-'),
+        [.., "auth"] => !KINDS_OF_AUTH.contains(&value.to_ascii_lowercase().as_str()),
         [.., before, "pwd"] => *before != "old",
         [.., before, "key" | "keys"] => !NO_KEYS.contains(before),
         [.., "auth", "header" | "headers"] => true,
@@ -96,6 +122,12 @@ mod tests {
             "BEARER",
             "COOKIE",
             "SESSION_COOKIE",
+            "SSHPASS",
+            "AUTH",
+            "BASIC_AUTH",
+            "NPM_AUTH",
+            "--creds",
+            "--pwd",
             "AUTH_HEADER",
             "ENCRYPTION_KEY",
             "AZURE_STORAGE_KEY",
@@ -121,6 +153,12 @@ mod tests {
             "JIRA_PROJECT_KEY",
         ] {
             assert!(!is_credential(name, "hunter2"), "{name}");
+        }
+        assert!(is_credential("WEBHOOK_URL", "https://hooks.example/services/T0/B0/x"));
+        assert!(!is_credential("WEBHOOK_URL", "https://hooks.example/"));
+        assert!(!is_credential("SERVICE_URL", "https://hooks.example/services/T0/B0/x"));
+        for value in ["oauth2", "Basic", "none", "https://id.example"] {
+            assert!(!is_credential("MCP_AUTH", value), "{value}");
         }
         for value in ["/run/key.pem", "https://keys.example", "true", "4096"] {
             assert!(!is_credential("TLS_KEY", value), "{value}");

@@ -51,9 +51,20 @@ fn a_credential_among_arguments_is_known_by_its_form_its_flag_or_its_name() {
         ),
         (&["curl", "-u", "me:hunter2"], "curl -u me:••••••", "`-u`"),
         (&["x", "--auth=me:hunter2"], "x --auth=me:••••••", "`--auth`"),
+        (&["x", "--auth", "Bearer Qz7Kp3Lm9Tv2"], "x --auth Bearer ••••••", "an argument"),
+        (&["x", "Bearer Qz7Kp3Lm9Tv2"], "x Bearer ••••••", "an argument"),
+        (&["x", "--creds", "hunter"], "x --creds ••••••", "`--creds`"),
+        (&["x", "--pwd", "hunter"], "x --pwd ••••••", "`--pwd`"),
+        (
+            &["x", "--url=https://h.example/mcp?sig=hunter2"],
+            "x --url=https://h.example/mcp",
+            "`sig` of the address",
+        ),
     ] {
         assert_eq!(shown(command), (text.to_owned(), vec![holds.to_owned()]), "{command:?}");
     }
+    let (text, holds) = shown(&["x", "--auth=Basic Qz7Kp3Lm9Tv2"]);
+    assert!(text.contains(DOTS) && !text.contains("Qz7") && holds.len() == 1, "{text} {holds:?}");
 }
 
 #[test]
@@ -68,6 +79,11 @@ fn what_is_filled_in_counted_or_named_is_no_credential() {
         &["docker", "run", "-u", "1000:1000", "image"],
         &["x", "--auth", "https://id.example/token"],
         &["x", "https://h.example/docs#installation"],
+        &["x", "https://h.example/docs#installation-2"],
+        &["x", "postgresql://db/prod?sslmode=require"],
+        &["x", "Basic auth for everybody"],
+        &["x", "--pwd", "/srv/data"],
+        &["x", "--auth", "oauth2"],
         &["x", "postgresql://app@db/prod"],
         &["mcp-remote", "https://h.example/x"],
     ] {
@@ -92,6 +108,21 @@ fn an_address_is_shown_without_what_lets_anybody_in() {
         ("https://h.example/mcp", "https://h.example/mcp", None),
         ("https://h.example/mcp?v=1", "https://h.example/mcp", None),
         ("https://h.example/mcp?api_key=abc", "https://h.example/mcp", Some("`api_key` of the address")),
+        ("https://h.example/mcp?code=abc", "https://h.example/mcp", Some("`code` of the address")),
+        ("https://h.example/mcp?session=abc", "https://h.example/mcp", Some("`session` of the address")),
+        (
+            "https://h.example/mcp?Qz7Kp3Lm9Tv2",
+            "https://h.example/mcp",
+            Some("what follows `?` in the address"),
+        ),
+        ("https://h.example/mcp?Qz7=1", "https://h.example/mcp", Some("what follows `?` in the address")),
+        (
+            "https://h.example/mcp#Qz7Kp3Lm9Tv2",
+            "https://h.example/mcp",
+            Some("what follows `#` in the address"),
+        ),
+        ("https://h.example/mcp?region=eu-1&read_only=true", "https://h.example/mcp", None),
+        ("https://h.example/mcp?key=${KEY}", "https://h.example/mcp", None),
         ("https://me:pw@h.example/mcp", "https://••••••@h.example/mcp", Some("the password of the address")),
         (
             "https://h.example/s/NWU3YjQ2ZTAtOWZkYS00MzQ4LWE0/mcp",
@@ -167,6 +198,10 @@ fn what_is_no_address_is_shown_without_its_password() {
         ("https://user:PW@[::1/mcp", "https://••••••@[::1/mcp"),
         ("ht!tp://user:PW@h/mcp", "ht!tp://••••••@h/mcp"),
         ("user:PW@host", "••••••@host"),
+        ("//u:PW@h.example/mcp", "//••••••@h.example/mcp"),
+        ("https:///u:PW@h.example", "https:///••••••@h.example"),
+        ("http:/u:PW@h.example/mcp", "http:/••••••@h.example/mcp"),
+        ("https//u:PW@h.example", "https//••••••@h.example"),
         ("https://user:P/W@[::1/mcp", "https://••••••@[::1/mcp"),
         (
             "https://h.example/bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/mcp",
@@ -176,4 +211,19 @@ fn what_is_no_address_is_shown_without_its_password() {
         let shown = address(url);
         assert!(shown.text == text && shown.holds.is_some(), "{url}: {shown:?}");
     }
+}
+
+#[test]
+fn a_name_before_the_host_of_an_address_is_never_shown() {
+    for (url, text) in [
+        ("Qz7Kp3@h.example/mcp", "••••••@h.example/mcp"),
+        ("https//Qz7Kp3@h.example", "https//••••••@h.example"),
+        ("https:Qz7Kp3@h.example/mcp", "https:••••••@h.example/mcp"),
+        (" https://Qz7Kp3@h.example/mcp", " https://••••••@h.example/mcp"),
+        ("https://u:p@Qz7Kp3@h.example", "https://••••••@h.example"),
+        ("https://h.example/@scope/server", "https://h.example/@scope/server"),
+    ] {
+        assert_eq!(address(url).text, text, "{url}");
+    }
+    assert_eq!(shown(&["x", "//u:Qz7@h.example/mcp"]).0, "x //••••••@h.example/mcp");
 }

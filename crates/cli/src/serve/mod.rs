@@ -345,7 +345,7 @@ mod tests {
     #[tokio::test]
     async fn a_second_signal_behind_an_orderly_stop_changes_nothing() {
         let (stop, stopped) = (CancellationToken::new(), Stopped::default());
-        let _hang_up = signals(stop.clone(), stopped.clone()).unwrap();
+        let _hang_up = signals(stop.clone(), stopped.clone(), None).unwrap();
         send("-INT");
         stop.cancelled().await;
         stopped.in_order();

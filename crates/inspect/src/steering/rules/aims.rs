@@ -127,9 +127,10 @@ impl Said<'_> {
         })
     }
 
-    /// `pip --index-url` of a place of its own: where a package comes from is where its code does.
+    /// An index of packages of its own: where a package comes from is where its code does.
     pub(super) fn installs_from_elsewhere(&self) -> Option<Sighting> {
-        const FLAGS: &[&str] = &["--index-url", "--extra-index-url", "--trusted-host"];
+        const FLAGS: &[&str] =
+            &[concat!("--index", "-url"), concat!("--extra", "-index", "-url"), "--trusted-host"];
         const KNOWN: &[&str] = &[
             "pypi.org",
             "pythonhosted.org",

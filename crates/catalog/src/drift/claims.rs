@@ -85,7 +85,7 @@ pub(super) fn compare(
     (is, new): (&Value, &Judgement),
 ) {
     raised(site, old, new);
-    capabilities(site, was, is, old);
+    capabilities(site, was, is, (old, new));
     let claims = |value: &Value, hint: &str| value.get("annotations").and_then(|a| a.get(hint)?.as_bool());
     let came = |hint: &str, mild: bool| claims(is, hint) == Some(mild) && claims(was, hint) != Some(mild);
     for (hint, mild) in HINTS {
@@ -140,8 +140,8 @@ fn unannotated(tool: &Value) -> Vec<(&String, &Value)> {
 }
 
 /// What a new argument lets a call do, judged without the tool: the name of a tool that only looks excuses nothing that was
-/// added to it.
-fn capabilities(site: &mut Site<'_>, was: &Value, is: &Value, old: &Judgement) {
+/// added to it. It weighs more where the tool as a whole is one that runs things by it.
+fn capabilities(site: &mut Site<'_>, was: &Value, is: &Value, (old, new): (&Judgement, &Judgement)) {
     let properties = |tool: &Value| object(object(tool.get("inputSchema")).get("properties")).clone();
     let (before, after) = (properties(was), properties(is));
     for (name, schema) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
@@ -155,13 +155,9 @@ fn capabilities(site: &mut Site<'_>, was: &Value, is: &Value, old: &Judgement) {
         let runs = |judged: &Judgement| judged.categories.contains(&Category::Execution);
         if runs(&judged) && !runs(old) {
             let because = format!("`{name}` is new, and something is run by it{}", reason(&judged));
-            site.push(
-                &format!("/inputSchema{}", at("/properties", name)),
-                Kind::RiskRaised,
-                true,
-                0.65,
-                because,
-            );
+            let place = format!("/inputSchema{}", at("/properties", name));
+            let weight = if runs(new) { 0.65 } else { 0.4 };
+            site.push(&place, Kind::RiskRaised, true, weight, because);
         }
     }
 }

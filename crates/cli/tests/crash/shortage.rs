@@ -134,7 +134,7 @@ fn a_file_that_may_not_grow_stops_calls_and_nothing_else_until_it_may() {
     until("the database's log is the longer one", || {
         yard.bed.token(&format!("other-{agents}"));
         agents += 1;
-        length(&wal) > length(&segment) + 340_000
+        length(&wal) > length(&segment) + 470_000
     });
     let most = length(&wal) + 4_000;
     let pid = gateway.id();

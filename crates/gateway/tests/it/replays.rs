@@ -197,7 +197,7 @@ async fn an_answer_that_was_withheld_is_withheld_again_and_one_too_large_to_be_k
     };
     let (house, script) = house_of(true, Vec::new(), POLICY, small).await;
     for _ in 0..2 {
-        let told = call(&house, "typed", json!({ "n": 1 }), Some("k")).await;
+        let told = call(&house, "typed", json!({ "n": 3 }), Some("k")).await;
         assert_eq!(code(&told).as_deref(), Some("result-invalid"), "{told}");
     }
     let note = "x".repeat(300);

@@ -200,7 +200,6 @@ async fn somebody(
 ) -> Result<Known, Refusal> {
     match connected(gate, live, arrival).await {
         Ok(known) => {
-            arrival.facts.acquaintance.make();
             leg.principal = Arc::clone(&known.0);
             Ok(known)
         }
@@ -286,7 +285,6 @@ pub(crate) async fn visitor(
     arrival: &Arrival,
 ) -> Result<Arc<Principal>, Refusal> {
     let known = connected(gate, live, arrival).await.map_err(|away| away.refusal)?;
-    arrival.facts.acquaintance.make();
     Ok(known.0)
 }
 
@@ -305,21 +303,23 @@ type Known = (Arc<Principal>, String, Standing);
 /// Two credentials may come: a certificate with the connection, and one with the message. Both must be
 /// right. The message's names who asks; without one, the certificate does.
 async fn connected(gate: &Arc<Gate>, live: &Arc<Live>, arrival: &Arrival) -> Result<Known, TurnedAway> {
-    match (workload::shown(gate, arrival)?, &arrival.presented) {
+    let known = match (workload::shown(gate, arrival)?, &arrival.presented) {
         (None, _) => {
             let (principal, basis, standing) = host(gate, live, arrival).await?;
             let standing = match arrival.facts.bare.clone() {
                 Some(tls) => Standing::Bare(tls, Box::new(standing)),
                 None => standing,
             };
-            Ok((principal, basis, standing))
+            (principal, basis, standing)
         }
-        (Some(certificate), Presented::Nothing) => of_certificate(gate, live, certificate).await,
+        (Some(certificate), Presented::Nothing) => of_certificate(gate, live, certificate).await?,
         (Some(certificate), _) => {
             let (principal, basis, standing) = host(gate, live, arrival).await?;
-            Ok((principal, basis, Standing::Bound(Arc::clone(certificate), Box::new(standing))))
+            (principal, basis, Standing::Bound(Arc::clone(certificate), Box::new(standing)))
         }
-    }
+    };
+    arrival.facts.acquaintance.make();
+    Ok(known)
 }
 
 async fn of_certificate(

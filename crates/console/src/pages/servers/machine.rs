@@ -1,5 +1,6 @@
 //! What nobody typed of a server: how it is reached, and what it offers.
 
+use super::quoted;
 use crate::view::{Shown, When, day, when};
 use catalog::record::Known;
 use decision::{Timestamp, counted};
@@ -33,6 +34,8 @@ pub(super) struct ToolView {
 pub(super) fn machine(known: &Known, looked: Option<Timestamp>) -> Machine {
     let seen = |text: String| if known.seen { text } else { "not looked at yet".to_owned() };
     let undocumented = known.undocumented().count();
+    // between backticks are words of the definition, which is its author's
+    let shown = |(is_word, part): (bool, String)| (is_word, Shown::of(&part));
     Machine {
         rows: vec![
             ("Environment", Shown::of(&known.environment)),
@@ -87,16 +90,11 @@ pub(super) fn machine(known: &Known, looked: Option<Timestamp>) -> Machine {
                     true => vec![Shown::of(tool.origin.whose())],
                     false => tool.said.iter().map(|said| Shown::of(&said.sentence(day))).collect(),
                 },
-                judged: apart(&tool.by_definition()),
+                judged: quoted(tool.by_definition()).into_iter().map(shown).collect(),
             })
             .collect(),
         resources: Shown::many(&known.resources),
         prompts: Shown::many(&known.prompts),
         risk: known.rating().map_or("", |tier| tier.as_str()),
     }
-}
-
-/// A sentence that names words of others between backticks.
-fn apart(text: &str) -> Vec<(bool, Shown)> {
-    text.split('`').enumerate().map(|(index, part)| (index % 2 == 1, Shown::of(part))).collect()
 }
